@@ -1,0 +1,10 @@
+//! The analysis engine of qualm: syntax tree -> IR -> abstract interpretation -> facts -> findings,
+//! and rewrites that are proven before anybody sees them.
+//!
+//! Pure by invariant: no IO, no clock, no LSP types; it returns findings, never errors, and its time and
+//! memory are bounded by a step budget, a nesting limit and a caller's cancel callback.
+
+pub mod finding;
+pub mod ir;
+pub mod lang;
+pub mod syntax;

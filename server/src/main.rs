@@ -1,0 +1,3 @@
+//! The `qualm` command.
+
+fn main() {}

@@ -1,0 +1,1 @@
+//! Looks at qualm from outside only; everything lives in `tests/tests`.
