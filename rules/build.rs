@@ -25,7 +25,8 @@ fn collect(dir: &Path, files: &mut Vec<PathBuf>) -> Result<(), Box<dyn std::erro
     println!("cargo:rerun-if-changed={}", dir.display());
     for entry in fs::read_dir(dir)? {
         let path = entry?.path();
-        let top = path.parent().is_some_and(|p| p.ends_with("rules") && p == Path::new(&env::var("CARGO_MANIFEST_DIR").unwrap_or_default()));
+        let top =
+            path.parent().is_some_and(|p| p.ends_with("rules") && p == Path::new(&env::var("CARGO_MANIFEST_DIR").unwrap_or_default()));
         if path.is_dir() {
             if !path.ends_with("src") && !path.ends_with("target") {
                 collect(&path, files)?;

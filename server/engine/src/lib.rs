@@ -4,7 +4,14 @@
 //! Pure by invariant: no IO, no clock, no LSP types; it returns findings, never errors, and its time and
 //! memory are bounded by a step budget, a nesting limit and a caller's cancel callback.
 
+pub mod analysis;
 pub mod finding;
 pub mod ir;
 pub mod lang;
+pub mod rules;
 pub mod syntax;
+
+pub use analysis::{Analysis, Cache, Dependency, Engine, Foreign, Module, NoProject, Project, Refusal, SourceFile};
+pub use finding::{Confidence, Edit, Finding, Fix, Persona, Safety, Severity, Step};
+pub use lang::Language;
+pub use rules::RuleSet;

@@ -1,0 +1,181 @@
+//! The door of the engine: a file goes in, findings come out, and for a finding a proven rewrite.
+
+use crate::{
+    finding::{Finding, Fix},
+    ir::Unit,
+    lang::{self, Language},
+    rules::RuleSet,
+    syntax,
+};
+use std::{ops::Range, sync::Arc};
+use tree_sitter::Tree;
+
+/// Which parts of a file are foreign text (pasted, completed, written by an agent): pedantic rules speak there.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Foreign {
+    /// Nothing.
+    #[default]
+    None,
+    /// The whole file.
+    All,
+    /// These byte ranges, sorted and disjoint.
+    Ranges(Vec<Range<usize>>),
+}
+
+impl Foreign {
+    /// Whether any byte of `span` is foreign (an empty span: the byte position).
+    pub fn touches(&self, span: &Range<usize>) -> bool {
+        match self {
+            Foreign::None => false,
+            Foreign::All => true,
+            Foreign::Ranges(ranges) => ranges.iter().any(|r| r.start < span.end.max(span.start + 1) && span.start < r.end),
+        }
+    }
+}
+
+/// An immutable file as the engine sees it.
+#[derive(Clone, Debug)]
+pub struct SourceFile {
+    /// The name the project gives it: relative to the root, `/` separated.
+    pub path: Arc<str>,
+    #[allow(missing_docs)]
+    pub language: Language,
+    #[allow(missing_docs)]
+    pub text: Arc<str>,
+    /// Tree of exactly this text.
+    pub tree: Tree,
+    #[allow(missing_docs)]
+    pub foreign: Foreign,
+}
+
+impl SourceFile {
+    /// Parses `text` without a deadline. `None` only if the grammar refuses to load.
+    pub fn parse(path: &str, language: Language, text: &str, foreign: Foreign) -> Option<Self> {
+        let tree = syntax::parse(language, text, None, || true)?;
+        Some(Self { path: path.into(), language, text: text.into(), tree, foreign })
+    }
+}
+
+/// What is known of an imported package.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Dependency {
+    /// In a manifest, lockfile, installed or part of the workspace.
+    Known,
+    /// There is a manifest, and it is not in it nor installed.
+    Undeclared,
+    /// No manifest: nothing can be said.
+    NoManifest,
+}
+
+/// A whole file lowered for use by others (imports).
+#[derive(Debug)]
+pub struct Module {
+    /// The name the project gives it.
+    pub path: Arc<str>,
+    #[allow(missing_docs)]
+    pub language: Language,
+    /// Items with their first byte in the file.
+    pub items: Vec<(usize, Arc<Unit>)>,
+    /// Hash of the text, for caches.
+    pub hash: u64,
+}
+
+impl Module {
+    /// Parses and lowers a file.
+    pub fn parse(path: &str, language: Language, text: &str) -> Option<Self> {
+        let tree = syntax::parse(language, text, None, || true)?;
+        let items = syntax::items(&tree).into_iter().map(|n| (n.start_byte(), Arc::new(lang::lower(language, text, n)))).collect();
+        Some(Self { path: path.into(), language, items, hash: hash(text) })
+    }
+}
+
+/// Hash of a text for cache keys (not cryptographic, stable within a process).
+pub fn hash(text: &str) -> u64 {
+    use std::hash::{BuildHasher, BuildHasherDefault};
+    BuildHasherDefault::<rustc_hash::FxHasher>::default().hash_one(text)
+}
+
+/// What the engine may ask about other files; answers may come from memory, never block on a network.
+pub trait Project: Sync {
+    /// The project file that `specifier` (an IR import's `module`: `a.b`, `.m`, `./m`) names when written in `from`.
+    fn module(&self, from: &str, specifier: &str, language: Language) -> Option<Arc<Module>>;
+    /// What is known of a package imported in `from` (top level name: `yaml`, `@scope/name`).
+    fn dependency(&self, from: &str, package: &str, language: Language) -> Dependency;
+}
+
+/// A file on its own.
+pub struct NoProject;
+
+impl Project for NoProject {
+    fn module(&self, _: &str, _: &str, _: Language) -> Option<Arc<Module>> {
+        None
+    }
+    fn dependency(&self, _: &str, _: &str, _: Language) -> Dependency {
+        Dependency::NoManifest
+    }
+}
+
+/// What an analysis says of a file.
+#[derive(Clone, Debug, Default)]
+pub struct Analysis {
+    /// Sorted by position, then rule; suppressed ones are left out.
+    pub findings: Vec<Finding>,
+    /// Byte ranges of items with syntax errors: while text is being typed a caller may keep their earlier findings.
+    pub broken: Vec<Range<usize>>,
+    /// Other project files that had a part in this result.
+    pub depends_on: Vec<Arc<str>>,
+    /// The step budget ran out somewhere: findings may be missing.
+    pub exhausted: bool,
+}
+
+/// What is kept of a file between two analyses of it. Findings never depend on it, only the time they take.
+#[derive(Default)]
+pub struct Cache {}
+
+/// Why no rewrite is offered.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct Refusal(pub String);
+
+/// The engine: rules and models, shared by all doors and threads.
+pub struct Engine {
+    rules: Arc<RuleSet>,
+}
+
+impl Engine {
+    /// An engine with these rules.
+    pub fn new(rules: Arc<RuleSet>) -> Self {
+        Self { rules }
+    }
+
+    /// Its rules.
+    pub fn rules(&self) -> &RuleSet {
+        &self.rules
+    }
+
+    /// All findings of a file. `None` when `cancelled` said so.
+    pub fn analyse(
+        &self,
+        _file: &SourceFile,
+        _cache: &mut Cache,
+        _project: &dyn Project,
+        _cancelled: &(dyn Fn() -> bool + Sync),
+    ) -> Option<Analysis> {
+        Some(Analysis::default())
+    }
+
+    /// Findings in a file of a language without lowering (text rules only).
+    pub fn analyse_text(&self, _path: &str, _text: &str, _foreign: &Foreign) -> Vec<Finding> {
+        Vec::new()
+    }
+
+    /// What the step from `before` to this file did (`change` rules).
+    pub fn changes(&self, _before: &str, _file: &SourceFile) -> Vec<Finding> {
+        Vec::new()
+    }
+
+    /// The proven rewrite of a finding of this very file, or why there is none.
+    pub fn fix(&self, _file: &SourceFile, _finding: &Finding, _project: &dyn Project) -> Result<Fix, Refusal> {
+        Err(Refusal("this rule has no rewrite".into()))
+    }
+}

@@ -1,0 +1,463 @@
+//! Compiled rules and models: what the interpreter and the judges look things up in. Built by
+//! [`super::load`]; immutable afterwards.
+
+use crate::{
+    finding::{Confidence, Persona, Safety, Severity},
+    ir::{Lit, Sym},
+    lang::Language,
+};
+use regex::Regex;
+use rustc_hash::FxHashMap;
+use std::sync::Arc;
+
+/// Index into [`RuleSet::rules`].
+pub type RuleIx = usize;
+/// A set of sink kinds, one bit each (see [`RuleSet::sink_kinds`]).
+pub type SinkBits = u64;
+/// A set of source kinds, one bit each (see [`RuleSet::source_kinds`]).
+pub type SourceBits = u16;
+
+/// Which argument something is about.
+#[derive(Clone, Debug, PartialEq)]
+#[allow(missing_docs)]
+pub enum Selector {
+    Index(usize),
+    Keyword(Sym),
+    /// The first of these that is given.
+    First(Vec<Selector>),
+    Receiver,
+    Any,
+    /// The right side of an assignment, the operand of a rule.
+    Value,
+}
+
+/// A constant a condition compares with. Strings compare case-insensitively and are stored in lower case.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Const(pub Lit);
+
+/// A compiled regular expression that compares by its source text.
+#[derive(Clone, Debug)]
+pub struct Pattern(pub Regex);
+
+/// One test of a condition; see `rules/README.md`.
+#[derive(Clone, Debug)]
+#[allow(missing_docs)]
+pub enum Test {
+    Is(Vec<Const>),
+    Not(Vec<Const>),
+    Missing(bool),
+    Matches(Pattern),
+    Literal(bool),
+    Built(bool),
+    /// `None` = any source kind.
+    Tainted(bool, Option<SourceBits>),
+    Path(PathSet),
+    NotPath(PathSet),
+    Name(Pattern),
+    Unbounded(bool),
+}
+
+/// What must hold of a call, assignment or fallback.
+#[derive(Clone, Debug)]
+#[allow(missing_docs)]
+pub enum Condition {
+    /// Tests on one argument, or on the option `key` (dotted) inside it.
+    Arg {
+        selector: Selector,
+        key: Option<Vec<Sym>>,
+        tests: Vec<Test>,
+    },
+    Target(Pattern),
+    Inside(Pattern),
+    File(Pattern),
+    NotFile(Pattern),
+    Has(Sym),
+    Lacks(Sym),
+}
+
+/// Expanded path patterns.
+#[derive(Clone, Debug, Default)]
+pub struct PathSet {
+    /// Full paths.
+    pub exact: Vec<Sym>,
+    /// Names after `*.`: members of an unknown receiver.
+    pub members: Vec<Sym>,
+    /// Prefixes before a trailing `.*`.
+    pub prefixes: Vec<Sym>,
+}
+
+impl PathSet {
+    /// Whether a full path is in the set; `*.name` patterns match paths that consist of an empty receiver.
+    pub fn contains(&self, path: Sym) -> bool {
+        self.exact.contains(&path) || path.rsplit_once('.').is_some_and(|(head, _)| self.prefixes.iter().any(|p| p.as_str() == head))
+    }
+}
+
+/// A place where untrusted data does harm.
+#[derive(Clone, Debug)]
+#[allow(missing_docs)]
+pub struct Sink {
+    pub bit: SinkBits,
+    pub kind: Sym,
+    pub arg: Selector,
+    pub when: Vec<Condition>,
+    /// Placeholder style of the driver for recipes.
+    pub placeholder: Option<Sym>,
+    pub confidence: Confidence,
+}
+
+/// Taint enters.
+#[derive(Clone, Debug)]
+#[allow(missing_docs)]
+pub struct Source {
+    pub bits: SourceBits,
+    pub safe_for: SinkBits,
+    /// The argument that becomes tainted instead of the result.
+    pub argument: Option<Selector>,
+    pub when: Vec<Condition>,
+}
+
+/// Taint is removed.
+#[derive(Clone, Debug)]
+#[allow(missing_docs)]
+pub struct Sanitizer {
+    pub clears: SinkBits,
+    pub arg: Option<Selector>,
+    pub when: Vec<Condition>,
+}
+
+/// A test that makes a value harmless.
+#[derive(Clone, Debug)]
+#[allow(missing_docs)]
+pub struct Guard {
+    pub clears: SinkBits,
+    pub arg: Selector,
+    pub holds: bool,
+    pub raises: bool,
+    pub when: Vec<Condition>,
+}
+
+/// Where taint goes in a call that does not simply pass it on.
+#[derive(Clone, Debug)]
+#[allow(missing_docs)]
+pub enum Destination {
+    None,
+    Result,
+    Receiver,
+    Arg(usize),
+    /// Parameter `n` of a function passed as argument.
+    Callback(usize),
+}
+
+/// See [`Destination`].
+#[derive(Clone, Debug)]
+#[allow(missing_docs)]
+pub struct Propagate {
+    pub from: Selector,
+    pub to: Destination,
+}
+
+/// An entry point.
+#[derive(Clone, Debug)]
+#[allow(missing_docs)]
+pub struct Route {
+    pub path_arg: Option<Selector>,
+    /// Type paths of the handler's parameters; empty string = none.
+    pub params: Vec<Sym>,
+    pub tainted_params: bool,
+    /// Sink kind of the returned string.
+    pub returns: Option<SinkBits>,
+}
+
+/// A fact about the file.
+#[derive(Clone, Debug)]
+#[allow(missing_docs)]
+pub struct Mark {
+    pub kind: Sym,
+    pub when: Vec<Condition>,
+}
+
+/// A `call`, `assign` or `fallback` clause of a rule.
+#[derive(Clone, Debug)]
+#[allow(missing_docs)]
+pub struct Clause {
+    pub rule: RuleIx,
+    pub when: Vec<Condition>,
+    /// The argument to underline.
+    pub report: Option<Selector>,
+    /// `fallback`: regex on the key or the target.
+    pub name: Option<Pattern>,
+}
+
+/// Everything known about calling a path.
+#[derive(Clone, Debug, Default)]
+#[allow(missing_docs)]
+pub struct CallRoles {
+    pub sources: Vec<Source>,
+    pub sinks: Vec<Sink>,
+    pub sanitizers: Vec<Sanitizer>,
+    pub guards: Vec<Guard>,
+    pub propagates: Vec<Propagate>,
+    pub routes: Vec<Route>,
+    pub marks: Vec<Mark>,
+    pub clauses: Vec<Clause>,
+    /// Framework name if the call creates an application.
+    pub app: Option<Sym>,
+}
+
+/// Everything known about reading or assigning a path.
+#[derive(Clone, Debug, Default)]
+#[allow(missing_docs)]
+pub struct MemberRoles {
+    pub sources: Vec<Source>,
+    /// Assignment sinks.
+    pub sinks: Vec<Sink>,
+    /// `assign` clauses.
+    pub clauses: Vec<Clause>,
+    /// Marks set by reading the member.
+    pub read_marks: Vec<Mark>,
+    /// Marks set by assigning it.
+    pub assign_marks: Vec<Mark>,
+    /// `fallback` clauses on this value.
+    pub fallbacks: Vec<Clause>,
+}
+
+/// An untyped parameter known by its name.
+#[derive(Clone, Debug)]
+#[allow(missing_docs)]
+pub struct ParamType {
+    pub name: Sym,
+    pub with: Vec<Sym>,
+    pub ty: Sym,
+}
+
+/// The models of one family (`python`, `javascript`) with the clauses of all rules that apply to it.
+#[derive(Clone, Debug, Default)]
+#[allow(missing_docs)]
+pub struct Models {
+    /// By exact path of the callee.
+    pub calls: FxHashMap<Sym, CallRoles>,
+    /// `*.name`: methods of receivers whose path is unknown.
+    pub methods: FxHashMap<Sym, CallRoles>,
+    /// By exact path of the member.
+    pub members: FxHashMap<Sym, MemberRoles>,
+    /// `*.name`: members of receivers whose path is unknown.
+    pub any_members: FxHashMap<Sym, MemberRoles>,
+    /// `prefix.*`.
+    pub prefixes: FxHashMap<Sym, MemberRoles>,
+    /// `prefix.*` for calls.
+    pub call_prefixes: FxHashMap<Sym, CallRoles>,
+    /// Decorators that make a function an entry point, by path of the decorator's callee.
+    pub decorators: FxHashMap<Sym, Vec<Route>>,
+    /// Type of a call's result, by path of the callee.
+    pub returns: FxHashMap<Sym, Sym>,
+    /// Type of the result of `*.name` methods.
+    pub method_returns: FxHashMap<Sym, Sym>,
+    /// Prefix replaced by another path.
+    pub aliases: FxHashMap<Sym, Sym>,
+    pub params: Vec<ParamType>,
+    /// `assign` clauses by name of the target.
+    pub named_assigns: Vec<(Pattern, Clause)>,
+    pub import_marks: FxHashMap<Sym, Vec<Mark>>,
+    /// Marks by the regex on defined function or class names.
+    pub define_marks: Vec<(Pattern, Mark)>,
+    /// Marks by the regex on string constants.
+    pub string_marks: Vec<(Pattern, Mark)>,
+    /// Marks by the regex on `METHOD /path` of a route.
+    pub route_marks: Vec<(Pattern, Mark)>,
+    /// Modules of the standard library, for `dependency` rules.
+    pub stdlib: Vec<Sym>,
+    /// Well-known package names, for `like_known`.
+    pub known: Vec<Sym>,
+    /// Import name -> distribution name, where they differ.
+    pub distributions: FxHashMap<Sym, Sym>,
+}
+
+/// Where a text rule searches.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub enum TextPlace {
+    String,
+    Comment,
+    Code,
+    File,
+}
+
+/// The kind of a rule with what only that kind has.
+#[derive(Clone, Debug)]
+#[allow(missing_docs)]
+pub enum RuleKind {
+    Taint {
+        sink: SinkBits,
+        sources: SourceBits,
+        pedantic_sources: SourceBits,
+    },
+    /// `call`, `assign` and `fallback` clauses; they live in [`Models`].
+    Clauses,
+    /// Source snippets; compiled by the judge of patterns.
+    Pattern {
+        language: Language,
+        any: Vec<Arc<str>>,
+        filters: Vec<(Sym, Pattern)>,
+    },
+    Missing(Missing),
+    Text {
+        places: Vec<TextPlace>,
+        regexes: Vec<Pattern>,
+        entropy: Option<f64>,
+        not: Vec<Pattern>,
+        files: Option<Pattern>,
+    },
+    Change {
+        added: Option<Pattern>,
+        removed: Option<Pattern>,
+        more_removed: bool,
+        files: Option<Pattern>,
+    },
+    Dependency {
+        undeclared: bool,
+        like_known: bool,
+        names: Vec<Sym>,
+    },
+}
+
+/// What a `missing` rule attaches to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub enum Subject {
+    App,
+    Route,
+}
+
+/// How far a control may be away.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub enum Scope {
+    Route,
+    File,
+    Project,
+}
+
+/// A control that an app or route lacks.
+#[derive(Clone, Debug)]
+#[allow(missing_docs)]
+pub struct Missing {
+    pub subject: Subject,
+    /// All of these; inside one, any.
+    pub has: Vec<Vec<Sym>>,
+    pub lacks: Vec<Sym>,
+    pub scope: Scope,
+    /// `app`, `route` or a mark kind.
+    pub anchor: Sym,
+}
+
+/// A rewrite recipe with its parameters.
+#[derive(Clone, Debug)]
+#[allow(missing_docs)]
+pub struct FixSpec {
+    pub recipe: Recipe,
+    pub safety: Safety,
+    pub languages: Vec<Language>,
+    /// Only for calls of these paths.
+    pub call: Option<PathSet>,
+}
+
+/// See the table in `rules/README.md`.
+#[derive(Clone, Debug)]
+#[allow(missing_docs)]
+pub enum Recipe {
+    Parametrise,
+    Argv,
+    ReplaceCall { with: String, import: Option<String> },
+    SetArgument { argument: Selector, key: Option<String>, value: String, import: Option<String> },
+    RemoveArgument { argument: Selector },
+    SetValue { value: String, import: Option<String> },
+    Wrap { with: String, import: Option<String> },
+    ContainPath,
+    EnvSecret { name: Option<String> },
+    AddMiddleware { statement: String, import: Option<String> },
+    InsertGuard { statement: String, import: Option<String> },
+    DeleteStatement,
+}
+
+/// What an example block claims.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub enum ExampleKind {
+    Bad,
+    Good,
+    Fixed,
+    Refused,
+    Before,
+    With,
+}
+
+/// One fenced block of a rule file.
+#[derive(Clone, Debug)]
+#[allow(missing_docs)]
+pub struct Example {
+    pub kind: ExampleKind,
+    /// `None`: a language without lowering (text rules only).
+    pub language: Option<Language>,
+    pub foreign: bool,
+    /// File name given with `path=`.
+    pub path: Option<String>,
+    /// The block's text without `finding` comments.
+    pub text: String,
+    /// Lines (0-based) that were marked with a `finding` comment.
+    pub findings: Vec<usize>,
+    /// 1-based line of the block in the rule file.
+    pub line: usize,
+}
+
+/// One risk.
+#[derive(Clone, Debug)]
+#[allow(missing_docs)]
+pub struct Rule {
+    pub id: Arc<str>,
+    pub title: String,
+    pub cwe: Vec<u32>,
+    pub owasp: Option<String>,
+    pub severity: Severity,
+    pub persona: Persona,
+    pub confidence: Confidence,
+    /// Empty = all.
+    pub languages: Vec<Language>,
+    pub frameworks: Vec<Sym>,
+    pub message: Option<String>,
+    pub kind: RuleKind,
+    pub fixes: Vec<FixSpec>,
+    /// Markdown between the title and the first second-level heading.
+    pub why: String,
+    /// Markdown of the section `Lesson`.
+    pub lesson: String,
+    pub examples: Vec<Example>,
+    /// The file it came from.
+    pub file: String,
+}
+
+/// All rules and models, ready to be used by any number of threads.
+#[derive(Clone, Debug, Default)]
+pub struct RuleSet {
+    /// All rules, sorted by id.
+    pub rules: Vec<Rule>,
+    /// Names of the sink kinds; the index is the bit.
+    pub sink_kinds: Vec<Sym>,
+    /// Names of the source kinds; the index is the bit.
+    pub source_kinds: Vec<Sym>,
+    /// By family: `python`, `javascript`.
+    pub models: FxHashMap<&'static str, Models>,
+    /// Taint rules by bit of their sink kind.
+    pub taint_rules: Vec<Vec<RuleIx>>,
+}
+
+impl RuleSet {
+    /// The rule with this id.
+    pub fn rule(&self, id: &str) -> Option<&Rule> {
+        self.rules.binary_search_by(|r| (*r.id).cmp(id)).ok().map(|i| &self.rules[i])
+    }
+    /// The models for a language.
+    pub fn models(&self, language: Language) -> Option<&Models> {
+        self.models.get(language.info().models)
+    }
+}
