@@ -7,6 +7,7 @@
 pub mod analysis;
 pub mod finding;
 pub mod ir;
+pub mod ir_dump;
 pub mod lang;
 pub mod rules;
 pub mod syntax;
