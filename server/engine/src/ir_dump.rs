@@ -5,8 +5,8 @@
 //! (`[a *rest]`, `_`), statement bodies indented by two spaces, absent parts as `~`.
 
 use crate::ir::{
-    Arg, Case, Class, Expr, ExprId, ExprKind, Field, Func, FuncId, Handler, Lit, Op, Param, ParamKind, Pattern, Spread,
-    Stmt, StmtKind, Unit,
+    Arg, Case, Class, Expr, ExprId, ExprKind, Field, Func, FuncId, Handler, Lit, Op, Param, ParamKind, Pattern, Spread, Stmt, StmtKind,
+    Unit,
 };
 use std::fmt::Write as _;
 

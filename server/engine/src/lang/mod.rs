@@ -173,14 +173,26 @@ impl<'a> Lowering<'a> {
 
     /// Runs `f` one level deeper; `None` when too deep (the unit is then marked broken).
     pub(crate) fn deeper<T>(&mut self, f: impl FnOnce(&mut Self) -> T) -> Option<T> {
-        if self.depth >= MAX_DEPTH {
+        self.deeper_by(1, f)
+    }
+
+    /// Runs `f` as many levels deeper as a chain built without recursion (`a.b().c()`) will have on top
+    /// of its result, so that the nesting of the IR stays within the limit, not only the lowering's own.
+    pub(crate) fn deeper_by<T>(&mut self, levels: usize, f: impl FnOnce(&mut Self) -> T) -> Option<T> {
+        let before = self.depth;
+        if levels > self.room() {
             self.unit.broken = true;
             return None;
         }
-        self.depth += 1;
+        self.depth += levels as u32;
         let result = f(self);
-        self.depth -= 1;
+        self.depth = before;
         Some(result)
+    }
+
+    /// How many levels deeper the lowering may still go.
+    pub(crate) fn room(&self) -> usize {
+        (MAX_DEPTH - self.depth) as usize
     }
 
     /// An expression nothing is known about but its parts.
@@ -188,19 +200,33 @@ impl<'a> Lowering<'a> {
         self.push(ExprKind::Opaque(parts), node)
     }
 
+    /// Notes the comments in the item, the item itself included. Only nodes around a byte that can start
+    /// a comment are looked into: most items hold few comments and many nodes.
     fn comments(&mut self, item: Node<'_>) {
+        let mark = self.language.info().line_comment.as_bytes().first().copied().unwrap_or_default();
+        let (bytes, end) = (self.file.as_bytes(), item.end_byte());
+        // `<!--` is a comment in JavaScript, too.
+        let next = |from: usize| bytes.get(from..end)?.iter().position(|&b| b == mark || b == b'<').map(|at| from + at);
+        let Some(mut at) = next(item.start_byte()) else { return };
         let mut cursor = item.walk();
-        'walk: loop {
+        loop {
             let node = cursor.node();
-            if node.is_extra() && node.kind().contains("comment") {
-                let span = self.span(node);
-                self.unit.comments.push(span);
-            } else if cursor.goto_first_child() {
-                continue;
+            if node.start_byte() > at {
+                let Some(later) = next(node.start_byte()) else { return };
+                at = later;
             }
+            if node.end_byte() > at {
+                if node.is_extra() && node.kind().contains("comment") {
+                    let span = self.span(node);
+                    self.unit.comments.push(span);
+                } else if cursor.goto_first_child() {
+                    continue;
+                }
+            }
+            // The cursor knows no node outside the one it was made of, so the walk cannot leave the item.
             while !cursor.goto_next_sibling() {
-                if !cursor.goto_parent() || cursor.node() == item {
-                    break 'walk;
+                if !cursor.goto_parent() {
+                    return;
                 }
             }
         }
@@ -209,5 +235,30 @@ impl<'a> Lowering<'a> {
     /// The expression just added or any other.
     pub(crate) fn expr(&self, id: ExprId) -> &Expr {
         self.unit.expr(id)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::syntax;
+
+    fn comments(language: Language, file: &str) -> Vec<Vec<&str>> {
+        let tree = syntax::parse(language, file, None, || true).unwrap();
+        let text = |node: Node<'_>| {
+            let unit = lower(language, file, node);
+            unit.comments.iter().map(|span| &file[span.in_file(node.start_byte())]).collect()
+        };
+        syntax::items(&tree).into_iter().map(text).collect()
+    }
+
+    #[test]
+    fn comments_belong_to_their_item() {
+        let file = "# one\ndef f(a):  # two\n    # three\n    return '#no' + a\nx = [1, # four\n  2]\n# five\n";
+        let expected: [&[&str]; 4] = [&["# one"], &["# two", "# three"], &["# four"], &["# five"]];
+        assert_eq!(comments(Language::Python, file), expected);
+        let file = "// one\nfunction f(a /* two */) { return a < '//' }\n/* three */\nx = 1 / 2\n";
+        let expected: [&[&str]; 4] = [&["// one"], &["/* two */"], &["/* three */"], &[]];
+        assert_eq!(comments(Language::JavaScript, file), expected);
     }
 }
