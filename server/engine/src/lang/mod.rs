@@ -166,6 +166,7 @@ impl<'a> Lowering<'a> {
     }
 
     /// Named children without comments.
+    #[allow(clippy::unused_self)] // reads as the other helpers do
     pub(crate) fn children<'t>(&self, node: Node<'t>) -> Vec<Node<'t>> {
         let mut cursor = node.walk();
         node.named_children(&mut cursor).filter(|n| !n.is_extra()).collect()
