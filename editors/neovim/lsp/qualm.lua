@@ -1,0 +1,14 @@
+--- qualm: vets AI-written code at the moment it enters the editor.
+--- Start it with `vim.lsp.enable('qualm')`; see `:help qualm`.
+---@type vim.lsp.Config
+return {
+  cmd = { 'qualm', 'lsp' },
+  filetypes = {
+    'python',
+    'javascript',
+    'javascriptreact',
+    'typescript',
+    'typescriptreact',
+  },
+  root_markers = { 'qualm.toml', '.git', 'pyproject.toml', 'package.json' },
+}

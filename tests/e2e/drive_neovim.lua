@@ -1,0 +1,117 @@
+-- Runs inside Neovim: nvim --headless -S drive_neovim.lua FILE, with E2E_PLAN naming a JSON file of the scenario.
+-- Neovim is set up as a user would: the plugin as a package, `vim.lsp.enable('qualm')` in init.lua.
+local plan = vim.json.decode(table.concat(vim.fn.readfile(vim.env.E2E_PLAN), '\n'))
+local WAIT = plan.wait_ms
+
+local function finish(error)
+  if error then
+    io.stderr:write(error, '\n')
+  end
+  vim.cmd(error and 'cquit 1' or 'qall!')
+end
+
+local function await(what, condition)
+  if not vim.wait(WAIT, condition, 10) then
+    error(what .. ': not within ' .. WAIT .. ' ms; diagnostics: ' .. vim.inspect(vim.diagnostic.get(0)), 0)
+  end
+end
+
+local function expect(what, got, wanted)
+  if got ~= wanted then
+    error(('%s: got %s, wanted %s'):format(what, vim.inspect(got), vim.inspect(wanted)), 0)
+  end
+end
+
+local function findings()
+  return vim.tbl_filter(function(d)
+    return d.source == 'qualm' and d.code == plan.rule
+  end, vim.diagnostic.get(0))
+end
+
+local function on_disk()
+  local f = assert(io.open(vim.api.nvim_buf_get_name(0), 'rb'))
+  local text = f:read('*a')
+  f:close()
+  return text
+end
+
+-- One key after the other, so that every one is a change of its own.
+local function type_line(line)
+  vim.api.nvim_feedkeys(vim.keycode('Go<Esc>'), 'tx', false)
+  for i = 0, vim.fn.strchars(line) - 1 do
+    vim.api.nvim_feedkeys(vim.keycode('A' .. vim.fn.strcharpart(line, i, 1) .. '<Esc>'), 'tx', false)
+    vim.wait(1)
+  end
+end
+
+local function underlined(d)
+  return table.concat(vim.api.nvim_buf_get_text(0, d.lnum, d.col, d.end_lnum, d.end_col, {}), '\n')
+end
+
+local function health()
+  vim.cmd('checkhealth qualm')
+  local text = table.concat(vim.api.nvim_buf_get_lines(0, 0, -1, false), '\n')
+  for _, wanted in ipairs({ 'OK Neovim', 'OK qualm ', 'server qualm', 'position encoding: ' .. plan.encoding, 'diagnostics: ' }) do
+    if not text:find(wanted, 1, true) then
+      error('checkhealth does not say "' .. wanted .. '":\n' .. text, 0)
+    end
+  end
+  vim.cmd.bdelete()
+end
+
+local function explain()
+  vim.cmd('QualmExplain')
+  expect('page of the explanation', vim.api.nvim_buf_get_name(0):match('qualm://.*'), 'qualm://' .. plan.rule)
+  local lines = vim.api.nvim_buf_get_lines(0, 0, -1, false)
+  if #lines < 5 then
+    error('the explanation is empty', 0)
+  end
+  vim.cmd.close()
+end
+
+local function run()
+  local before = on_disk()
+  local client
+  await('the client attaches', function()
+    client = vim.lsp.get_clients({ name = 'qualm', bufnr = 0 })[1]
+    return client and client.initialized
+  end)
+  expect('position encoding', client.offset_encoding, plan.encoding)
+  for _, line in ipairs(plan.typed) do
+    type_line(line)
+  end
+  await('the finding shows', function()
+    return #findings() == 1
+  end)
+  local found = findings()[1]
+  expect('underlined code', underlined(found), plan.underlined)
+  if not found.message:lower():find(plan.message:lower(), 1, true) then
+    error('message: ' .. found.message, 0)
+  end
+  vim.api.nvim_win_set_cursor(0, { found.lnum + 1, found.col })
+  if plan.plugin then
+    health()
+    explain()
+  end
+  local tick = vim.b.changedtick
+  vim.lsp.buf.code_action({
+    apply = true,
+    filter = function(action)
+      return action.isPreferred and action.title:lower():find(plan.action:lower(), 1, true) ~= nil
+    end,
+  })
+  await('the rewrite is applied', function()
+    return vim.b.changedtick > tick
+  end)
+  await('the finding goes', function()
+    return #findings() == 0
+  end)
+  expect('the file before it is saved', on_disk(), before)
+  vim.cmd.write()
+  vim.wait(300)
+  expect('findings after saving', #findings(), 0)
+  expect('the file', on_disk(), plan.after)
+end
+
+local ok, why = pcall(run)
+finish(not ok and why or nil)
