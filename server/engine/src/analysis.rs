@@ -2,6 +2,7 @@
 
 use crate::{
     finding::{Finding, Fix},
+    incremental,
     ir::Unit,
     lang::{self, Language},
     rules::RuleSet,
@@ -89,11 +90,17 @@ impl Module {
     }
 }
 
-/// Hash of a text for cache keys (not cryptographic, stable within a process).
+/// Hash of a text for cache keys: keyed per process, so that no file can be written to collide with another.
 pub fn hash(text: &str) -> u64 {
-    use std::hash::{BuildHasher, BuildHasherDefault};
-    BuildHasherDefault::<rustc_hash::FxHasher>::default().hash_one(text)
+    use std::{
+        hash::{BuildHasher, RandomState},
+        sync::LazyLock,
+    };
+    static STATE: LazyLock<RandomState> = LazyLock::new(RandomState::new);
+    STATE.hash_one(text)
 }
+
+pub use crate::incremental::Cache;
 
 /// What the engine may ask about other files; answers may come from memory, never block on a network.
 pub trait Project: Sync {
@@ -128,10 +135,6 @@ pub struct Analysis {
     pub exhausted: bool,
 }
 
-/// What is kept of a file between two analyses of it. Findings never depend on it, only the time they take.
-#[derive(Default)]
-pub struct Cache {}
-
 /// Why no rewrite is offered.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
@@ -156,12 +159,12 @@ impl Engine {
     /// All findings of a file. `None` when `cancelled` said so.
     pub fn analyse(
         &self,
-        _file: &SourceFile,
-        _cache: &mut Cache,
-        _project: &dyn Project,
-        _cancelled: &(dyn Fn() -> bool + Sync),
+        file: &SourceFile,
+        cache: &mut Cache,
+        project: &dyn Project,
+        cancelled: &(dyn Fn() -> bool + Sync),
     ) -> Option<Analysis> {
-        Some(Analysis::default())
+        incremental::analyse(&self.rules, file, cache, project, cancelled)
     }
 
     /// Findings in a file of a language without lowering (text rules only).

@@ -6,9 +6,12 @@
 
 pub mod analysis;
 pub mod finding;
+mod incremental;
+mod interp;
 pub mod ir;
 pub mod ir_dump;
 pub mod lang;
+mod missing;
 pub mod rules;
 pub mod syntax;
 

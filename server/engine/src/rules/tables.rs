@@ -39,6 +39,13 @@ pub struct Const(pub Lit);
 #[derive(Clone, Debug)]
 pub struct Pattern(pub Regex);
 
+impl Pattern {
+    /// Whether it matches anywhere in the text.
+    pub fn is_match(&self, text: &str) -> bool {
+        self.0.is_match(text)
+    }
+}
+
 /// One test of a condition; see `rules/README.md`.
 #[derive(Clone, Debug)]
 #[allow(missing_docs)]
@@ -104,6 +111,8 @@ pub struct Sink {
     /// Placeholder style of the driver for recipes.
     pub placeholder: Option<Sym>,
     pub confidence: Confidence,
+    /// Taint inside a container counts too (query objects).
+    pub deep: bool,
 }
 
 /// Taint enters.

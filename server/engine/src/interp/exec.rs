@@ -1,0 +1,646 @@
+//! Statements.
+
+use super::{Callee, Env, Exit, Flow, FuncRef, Interp, Key, Note, Object, Registration, Root, Value, value::ClassRef};
+use crate::ir::{Case, ClassId, ExprId, ExprKind, FuncId, Handler, Lit, Op, Pattern, Span, Stmt, StmtKind, Sym, Unit, sym};
+use std::sync::Arc;
+
+/// A unit in evaluation.
+pub(super) type U<'u> = &'u Arc<Unit>;
+
+impl Interp<'_> {
+    /// Runs statements; false when control never comes out at the end.
+    pub(super) fn block(&mut self, u: U<'_>, stmts: &[Stmt]) -> bool {
+        for s in stmts {
+            if !self.step() {
+                return true;
+            }
+            if !self.statement(u, s) {
+                return false;
+            }
+        }
+        true
+    }
+
+    fn fork(&mut self, u: U<'_>, from: &Env, stmts: &[Stmt]) -> Option<Env> {
+        self.env = from.clone();
+        self.block(u, stmts).then(|| std::mem::take(&mut self.env))
+    }
+
+    /// Goes on with whatever came out of the branches; false when nothing did.
+    fn merge(&mut self, outs: Vec<Env>) -> bool {
+        match outs.into_iter().reduce(Env::join) {
+            Some(env) => {
+                self.env = env;
+                true
+            }
+            None => false,
+        }
+    }
+
+    fn statement(&mut self, u: U<'_>, s: &Stmt) -> bool {
+        match &s.kind {
+            StmtKind::Expr(x) => {
+                let value = self.expr(u, *x);
+                !self.never_returns(&value)
+            }
+            StmtKind::Assign { target, op, value, ty } => {
+                let mut v = self.expr(u, *value);
+                if let Some(op) = op {
+                    let old = self.read(u, target);
+                    v = self.binary(*op, &old, &v);
+                }
+                if let Some(t) = ty {
+                    self.apply_type(u, *t, &mut v);
+                }
+                self.bind(u, target, v, Some(*value));
+                true
+            }
+            StmtKind::Declare { target, ty } => {
+                let mut v = Value::default();
+                if let Some(t) = ty {
+                    self.apply_type(u, *t, &mut v);
+                }
+                if let (Pattern::Name(n, _), true) = (target, ty.is_some() || self.setup.language != crate::lang::Language::Python) {
+                    self.bind_name(*n, v);
+                }
+                true
+            }
+            StmtKind::If { test, then, other } => self.branch(u, *test, then, other),
+            StmtKind::Loop { binding, iter, test, body, other } => self.run_loop(u, binding.as_ref(), *iter, *test, body, other),
+            StmtKind::Switch { subject, cases, fallthrough } => self.switch(u, *subject, cases, *fallthrough),
+            StmtKind::Try { body, handlers, other, finally } => self.run_try(u, body, handlers, other, finally),
+            StmtKind::Return(x) => {
+                let value = x.map(|x| self.expr(u, x)).unwrap_or_else(|| Value::lit(Lit::Null));
+                if let (Some(bits), Some(x)) = (self.frame.returns_sink, x) {
+                    self.returned_to_client(u, *x, &value, bits);
+                }
+                self.record_exit(u, *x, value);
+                false
+            }
+            StmtKind::Throw(x) => {
+                if let Some(x) = x {
+                    self.expr(u, *x);
+                }
+                false
+            }
+            StmtKind::Break | StmtKind::Continue => {
+                let env = self.env.clone();
+                self.frame.breaks.push(env);
+                false
+            }
+            StmtKind::Assert(x) => {
+                self.expr(u, *x);
+                self.refine(u, *x, true);
+                true
+            }
+            StmtKind::Func(id) => {
+                let value = self.function_value(u, *id);
+                self.define(u, *id, &value);
+                if let Some(name) = u.func(*id).name {
+                    self.bind_name(name, value);
+                }
+                true
+            }
+            StmtKind::Class(id) => {
+                let value = self.class_value(u, *id, true);
+                if let Some(name) = u.class(*id).name {
+                    self.bind_name(name, value);
+                }
+                true
+            }
+            StmtKind::Import { local, path, module, member } => {
+                self.import(*local, *path, *module, *member);
+                true
+            }
+            StmtKind::Export { name, value } => {
+                let v = self.expr(u, *value);
+                let module = self.module as usize;
+                self.modules[module].exports.insert(*name, v);
+                true
+            }
+            StmtKind::Global(_) => true,
+            StmtKind::Delete(xs) => {
+                for x in xs {
+                    self.expr(u, *x);
+                }
+                true
+            }
+            StmtKind::Block(b) => self.block(u, b),
+        }
+    }
+
+    fn branch(&mut self, u: U<'_>, test: ExprId, then: &[Stmt], other: &[Stmt]) -> bool {
+        let t = self.expr(u, test);
+        match t.truth() {
+            Some(true) => return self.block(u, then),
+            Some(false) => return self.block(u, other),
+            None => {}
+        }
+        let before = self.env.clone();
+        self.refine(u, test, true);
+        let mut outs = Vec::with_capacity(2);
+        if self.block(u, then) {
+            outs.push(std::mem::take(&mut self.env));
+        }
+        self.env = before;
+        self.refine(u, test, false);
+        if self.block(u, other) {
+            outs.push(std::mem::take(&mut self.env));
+        }
+        self.merge(outs)
+    }
+
+    fn run_loop(
+        &mut self,
+        u: U<'_>,
+        binding: Option<&Pattern>,
+        iter: Option<ExprId>,
+        test: Option<ExprId>,
+        body: &[Stmt],
+        other: &[Stmt],
+    ) -> bool {
+        let element = iter.map(|x| {
+            let v = self.expr(u, x);
+            self.element(&v)
+        });
+        let mut endless = false;
+        if let Some(t) = test {
+            let v = self.expr(u, t);
+            if v.truth() == Some(false) {
+                return self.block(u, other);
+            }
+            endless = v.truth() == Some(true);
+        }
+        let before = self.env.clone();
+        let saved = std::mem::take(&mut self.frame.breaks);
+        if let Some(t) = test {
+            self.refine(u, t, true);
+        }
+        if let Some(p) = binding {
+            self.bind(u, p, element.unwrap_or_default(), iter);
+        }
+        let mut outs = Vec::new();
+        if self.block(u, body) {
+            outs.push(std::mem::take(&mut self.env));
+        }
+        outs.append(&mut self.frame.breaks);
+        self.frame.breaks = saved;
+        if endless && outs.is_empty() {
+            return false;
+        }
+        // A guard inside the loop says nothing of what comes after a loop that may not run.
+        outs.push(before);
+        let alive = self.merge(outs);
+        if alive && !other.is_empty() { self.block(u, other) } else { alive }
+    }
+
+    fn switch(&mut self, u: U<'_>, subject: ExprId, cases: &[Case], fallthrough: bool) -> bool {
+        let v = self.expr(u, subject);
+        let before = self.env.clone();
+        let saved = std::mem::take(&mut self.frame.breaks);
+        let mut outs = Vec::new();
+        let mut total = false;
+        let mut carried: Option<Env> = None;
+        for case in cases {
+            self.env = before.clone();
+            let mut hit = case.tests.is_empty().then_some(true);
+            if !case.tests.is_empty() {
+                let mut all_constant = v.lit.is_some();
+                for t in &case.tests {
+                    let c = self.expr(u, *t);
+                    match (&v.lit, &c.lit) {
+                        (Some(a), Some(b)) if a == b => hit = Some(true),
+                        (Some(_), Some(_)) => {}
+                        _ => all_constant = false,
+                    }
+                }
+                if hit.is_none() && all_constant {
+                    hit = Some(false);
+                }
+                // The subject equals one of some constants here.
+                self.clear_value(&v, self.all_bits());
+            }
+            total |= case.tests.is_empty();
+            if hit == Some(false) && carried.is_none() {
+                continue;
+            }
+            if let Some(c) = carried.take() {
+                self.env = std::mem::take(&mut self.env).join(c);
+            }
+            if self.block(u, &case.body) {
+                let env = std::mem::take(&mut self.env);
+                if fallthrough {
+                    carried = Some(env);
+                } else {
+                    outs.push(env);
+                }
+            }
+            if hit == Some(true) && v.lit.is_some() && !case.tests.is_empty() && carried.is_none() {
+                total = true;
+                break;
+            }
+        }
+        outs.extend(carried);
+        outs.append(&mut self.frame.breaks);
+        self.frame.breaks = saved;
+        if !total {
+            outs.push(before);
+        }
+        self.merge(outs)
+    }
+
+    fn run_try(&mut self, u: U<'_>, body: &[Stmt], handlers: &[Handler], other: &[Stmt], finally: &[Stmt]) -> bool {
+        let before = self.env.clone();
+        let done = self.fork(u, &before, body);
+        // A handler may start after any statement of the body.
+        let mut thrown = before.clone();
+        if let Some(after) = &done {
+            thrown = thrown.join(after.clone());
+        }
+        thrown.cleared = before.cleared.clone();
+        let mut outs = Vec::new();
+        if let Some(after) = done {
+            if let Some(env) = self.fork(u, &after, other) {
+                outs.push(env);
+            }
+        }
+        for h in handlers {
+            self.env = thrown.clone();
+            for t in &h.types {
+                self.expr(u, *t);
+            }
+            if let Some(name) = h.name {
+                let error = Value { path: sym("Error"), typed: true, ..Value::default() };
+                let error = self.of_path(error, self.pos(h.span));
+                self.bind_name(name, error);
+            }
+            if self.block(u, &h.body) {
+                outs.push(std::mem::take(&mut self.env));
+            }
+        }
+        let alive = self.merge(outs);
+        if finally.is_empty() {
+            return alive;
+        }
+        if !alive {
+            self.env = thrown;
+        }
+        self.block(u, finally) && alive
+    }
+
+    /// A returned value, with what its truth says of the guarded places.
+    fn record_exit(&mut self, u: U<'_>, x: Option<ExprId>, value: Value) {
+        let mut exit = Exit { value, when_true: Default::default(), when_false: Default::default() };
+        let here = self.env.cleared.clone();
+        match (exit.value.truth(), x) {
+            (None, Some(x)) if self.is_test(u, x) => {
+                let saved = self.env.clone();
+                self.refine(u, x, true);
+                exit.when_true = std::mem::replace(&mut self.env, saved.clone()).cleared;
+                self.refine(u, x, false);
+                exit.when_false = std::mem::replace(&mut self.env, saved).cleared;
+            }
+            _ => {
+                exit.when_true = here.clone();
+                exit.when_false = here;
+            }
+        }
+        self.frame.returns.push(exit);
+    }
+
+    fn is_test(&self, u: U<'_>, x: ExprId) -> bool {
+        match &u.expr(x).kind {
+            ExprKind::Not(_) | ExprKind::Call { .. } => true,
+            ExprKind::Binary { op, .. } => !matches!(op, Op::Add | Op::Sub | Op::Mul | Op::Div | Op::Mod | Op::Other),
+            ExprKind::Await(x) => self.is_test(u, *x),
+            _ => false,
+        }
+    }
+
+    // ---- functions and classes -------------------------------------------------------------
+
+    /// A function as a value, bound to the variables around it.
+    pub(super) fn function_value(&mut self, u: U<'_>, id: FuncId) -> Value {
+        let nested = self.call_depth > 0 || !self.frame_is_top();
+        let env = nested.then(|| Arc::new(self.env.clone()));
+        let func = Arc::new(FuncRef { module: self.module, item: self.item, unit: u.clone(), func: id, env, this: None, class: None });
+        Value { callee: Callee::Func(func), ..Value::default() }
+    }
+
+    fn frame_is_top(&self) -> bool {
+        self.frame.name.is_none() && !self.frame.is_entry && self.call_depth == 0
+    }
+
+    /// A definition runs: decorators may register it, and at the top level it is an entry point.
+    fn define(&mut self, u: U<'_>, id: FuncId, value: &Value) {
+        let Callee::Func(func) = &value.callee else { return };
+        let f = u.func(id);
+        self.define_marks(f.name, f.name_span);
+        for d in &f.decorators {
+            self.decorator(u, *d, func, f.name_span);
+        }
+        for p in &f.params {
+            if let Some(d) = p.default {
+                self.expr(u, d);
+            }
+        }
+        self.add_root(func);
+    }
+
+    /// Registers a function as an entry point when it belongs to the analysed file.
+    pub(super) fn add_root(&mut self, func: &Arc<FuncRef>) {
+        if func.module == 0 && self.module == 0 && (self.at_top || self.frame.is_entry) {
+            self.roots.push(Root { func: func.clone() });
+        }
+    }
+
+    fn decorator(&mut self, u: U<'_>, x: ExprId, func: &Arc<FuncRef>, span: Span) {
+        let (callee, args) = match &u.expr(x).kind {
+            ExprKind::Call { callee, args, .. } => (*callee, args.as_slice()),
+            _ => (x, &[][..]),
+        };
+        let value = self.expr(u, x);
+        let target = if callee == x { value } else { self.expr(u, callee) };
+        let Some(routes) = self.setup.models.decorators.get(&target.path) else {
+            self.decorator_marks(target.path, u.expr(x).span);
+            return;
+        };
+        self.decorator_marks(target.path, u.expr(x).span);
+        for route in routes {
+            let mut method = target.path.rsplit('.').next().unwrap_or_default().to_uppercase();
+            let mut path = String::new();
+            for a in args {
+                let v = self.expr(u, a.value);
+                let first = args.first().is_some_and(|f| std::ptr::eq(f, a));
+                if a.name.is_some_and(|n| n == "methods") {
+                    let methods: Vec<_> =
+                        v.object.iter().flat_map(|o| o.list.iter().flatten()).filter_map(|m| m.as_str().map(str::to_uppercase)).collect();
+                    method = methods.join("|");
+                } else if first || a.name.is_some_and(|n| n == "path" || n == "rule") {
+                    path = v.as_str().unwrap_or_default().to_string();
+                }
+            }
+            self.register(func, route, format!("{method} {path}"), span);
+        }
+    }
+
+    /// A framework will call this function.
+    pub(super) fn register(&mut self, func: &Arc<FuncRef>, route: &crate::rules::Route, label: String, span: Span) {
+        if func.module != 0 {
+            return;
+        }
+        let handler = (func.item, func.func.0);
+        let pos = self.pos(span);
+        self.record.facts.routes.push(super::RouteFact { pos, handler });
+        self.route_marks(&label, pos, handler);
+        let entry = self.registrations.entry(handler).or_default();
+        if entry.label.is_empty() {
+            *entry = Registration { params: route.params.clone(), tainted_params: route.tainted_params, returns: route.returns, label };
+        }
+        self.roots.push(Root { func: func.clone() });
+    }
+
+    /// A class as a value; `define` = the definition runs (methods become entry points).
+    pub(super) fn class_value(&mut self, u: U<'_>, id: ClassId, define: bool) -> Value {
+        let c = u.class(id);
+        let mut bases: Vec<Value> = Vec::new();
+        for b in c.bases.iter().filter(|_| define) {
+            let base = self.expr(u, *b);
+            bases.push(self.force(&base));
+        }
+        let nested = self.call_depth > 0 || !self.frame_is_top();
+        let env = nested.then(|| Arc::new(self.env.clone()));
+        let base_path = bases.iter().map(|b| b.path).find(|p| !p.is_empty()).unwrap_or_default();
+        let class = Arc::new(ClassRef { module: self.module, item: self.item, unit: u.clone(), class: id, env: env.clone(), bases });
+        let value = Value { callee: Callee::Class(class.clone()), path: base_path, typed: !base_path.is_empty(), ..Value::default() };
+        if !define {
+            return value;
+        }
+        self.define_marks(c.name, c.name_span);
+        let mut prefixes = Vec::new();
+        for d in &c.decorators {
+            let v = self.expr(u, *d);
+            self.decorator_marks(v.path, u.expr(*d).span);
+            prefixes.push(v);
+        }
+        for f in &c.fields {
+            if let Some(v) = f.value {
+                let value = self.expr(u, v);
+                self.assigned(u, Sym::default(), f.name, &value, v, f.span);
+            }
+        }
+        self.block(u, &c.body);
+        let this = self.instance(&class, Some(u));
+        for m in &c.methods {
+            let f = u.func(*m);
+            let bound = Arc::new(FuncRef {
+                module: self.module,
+                item: self.item,
+                unit: u.clone(),
+                func: *m,
+                env: env.clone(),
+                this: (!f.is_static).then(|| this.clone()),
+                class: Some(class.clone()),
+            });
+            self.define_marks(f.name, f.name_span);
+            for d in &f.decorators {
+                self.decorator(u, *d, &bound, f.name_span);
+            }
+            self.add_root(&bound);
+        }
+        value
+    }
+
+    /// An instance whose fields are not known beyond declarations.
+    pub(super) fn instance(&mut self, class: &Arc<ClassRef>, _from: Option<U<'_>>) -> Value {
+        let base = class.bases.iter().map(|b| b.path).find(|p| !p.is_empty()).unwrap_or_default();
+        let mut object = Object { class: Some(class.clone()), ..Object::default() };
+        let unit = class.unit.clone();
+        for f in &unit.class(class.class).fields {
+            let mut v = Value::default();
+            if let Some(t) = f.ty {
+                self.apply_type(&unit, t, &mut v);
+            }
+            if let Some(x) = f.value
+                && let ExprKind::Lit(l) = &unit.expr(x).kind
+            {
+                v.lit = Some(l.clone());
+            }
+            object.set(Key::Str(f.name), v);
+        }
+        Value { object: Some(Arc::new(object)), path: base, typed: !base.is_empty(), ..Value::default() }
+    }
+
+    // ---- binding ---------------------------------------------------------------------------
+
+    pub(super) fn bind_name(&mut self, name: Sym, value: Value) {
+        if !self.env.cleared.is_empty() {
+            let text = name.as_str();
+            self.env.cleared.retain(|p, _| !p.strip_prefix(text).is_some_and(|rest| rest.is_empty() || rest.starts_with('.')));
+        }
+        self.env.vars.insert(name, value);
+        self.globals_dirty = true;
+    }
+
+    /// Binds a pattern. `from` is the expression the value came from, for reports.
+    pub(super) fn bind(&mut self, u: U<'_>, pattern: &Pattern, mut value: Value, from: Option<ExprId>) {
+        match pattern {
+            Pattern::Name(name, span) => {
+                if value.taint != 0 && !matches!(value.callee, Callee::Func(_)) {
+                    let pos = self.pos(*span);
+                    value.flow = Flow::then(value.flow.as_ref(), pos, Note::Assigned(*name));
+                }
+                if let Some(x) = from {
+                    self.assigned(u, Sym::default(), *name, &value, x, *span);
+                }
+                // The variable is a place of its own, computed from where the value was read.
+                let place = value.place;
+                if !place.is_empty() && place != *name && value.derived.len() < 6 && !value.derived.contains(&place) {
+                    value.derived.push(place);
+                }
+                value.place = Sym::default();
+                value.derived.retain(|p| *p != *name);
+                self.bind_name(*name, value);
+            }
+            Pattern::Member { object, name, span } => {
+                let owner = self.expr(u, *object);
+                let path = self.member_path(owner.path, *name);
+                if let Some(x) = from {
+                    self.assigned(u, path, *name, &value, x, *span);
+                    self.assign_sinks(u, path, *name, &owner, &value, x, *span);
+                }
+                self.store(u, *object, Some(Key::Str(*name)), value);
+            }
+            Pattern::Index { object, index, span } => {
+                let owner = self.expr(u, *object);
+                let key = self.expr(u, *index);
+                let name = key.as_str().map_or_else(|| sym("[]"), sym);
+                let path = self.member_path(owner.path, name);
+                if let Some(x) = from {
+                    self.assigned(u, path, name, &value, x, *span);
+                    let mut both = value.clone();
+                    both.add_taint(&key);
+                    self.assign_sinks(u, path, name, &owner, &both, x, *span);
+                    self.dynamic_key(u, &owner, &key, *index, *span);
+                }
+                let key = self.key(&key);
+                self.store(u, *object, key, value);
+            }
+            Pattern::List(parts) => {
+                for (i, p) in parts.iter().enumerate() {
+                    let part = match value.object.as_ref().and_then(|o| o.get(&Key::Int(i as i64))) {
+                        Some(v) => v.clone(),
+                        None => {
+                            let mut v = self.element(&value);
+                            if i == 0 && v.path.is_empty() {
+                                v.path = value.path;
+                            }
+                            v
+                        }
+                    };
+                    self.bind(u, p, part, None);
+                }
+            }
+            Pattern::Map(parts) => {
+                for (key, p) in parts {
+                    let part = self.member_value(&value, *key, self.pos(Span::default()));
+                    self.bind(u, p, part, None);
+                }
+            }
+            Pattern::Default(p, x) => {
+                let default = self.expr(u, *x);
+                let v = if value.lit == Some(Lit::Null) { default } else { Value { lit: None, ..value } };
+                self.bind(u, p, v, None);
+            }
+            Pattern::Rest(p) => {
+                let v = Value { lit: None, place: Sym::default(), ..value };
+                self.bind(u, p, v, None);
+            }
+            Pattern::Ignore => {}
+        }
+    }
+
+    fn read(&mut self, u: U<'_>, pattern: &Pattern) -> Value {
+        match pattern {
+            Pattern::Name(name, _) => self.name(*name),
+            Pattern::Member { object, name, span } => {
+                let owner = self.expr(u, *object);
+                self.member_value(&owner, *name, self.pos(*span))
+            }
+            Pattern::Index { object, index, span } => {
+                let owner = self.expr(u, *object);
+                let key = self.expr(u, *index);
+                self.index_value(&owner, &key, self.pos(*span))
+            }
+            _ => Value::default(),
+        }
+    }
+
+    /// Puts a value into the container at `place` (a variable or a chain of members of one).
+    pub(super) fn store(&mut self, u: U<'_>, place: ExprId, key: Option<Key>, value: Value) {
+        self.update(u, place, 0, |object, taint| match key {
+            Some(k) => object.set(k, value),
+            None => {
+                let _ = taint;
+                object.add(&value);
+            }
+        });
+    }
+
+    /// Changes the object at a place and writes it back through the chain of members.
+    pub(super) fn update(&mut self, u: U<'_>, place: ExprId, depth: u32, change: impl FnOnce(&mut Object, &mut Value)) {
+        if depth > 6 {
+            return;
+        }
+        match &u.expr(place).kind {
+            ExprKind::Name(name) => {
+                let mut value = self.name(*name);
+                let mut object = value.object.as_deref().cloned().unwrap_or_default();
+                change(&mut object, &mut value);
+                value.object = Some(Arc::new(object));
+                value.lit = None;
+                value.place = Sym::default();
+                if self.env.vars.contains_key(name) || self.frame_is_top() {
+                    self.env.vars.insert(*name, value);
+                    self.globals_dirty = true;
+                } else if self.env.get(*name).is_some() {
+                    self.env.vars.insert(*name, value);
+                }
+            }
+            ExprKind::Member { object: owner, name } => {
+                let (owner, name) = (*owner, *name);
+                let base = self.expr(u, owner);
+                let mut inner = self.member_value(&base, name, self.pos(Span::default()));
+                let mut object = inner.object.as_deref().cloned().unwrap_or_default();
+                change(&mut object, &mut inner);
+                inner.object = Some(Arc::new(object));
+                inner.place = Sym::default();
+                self.update(u, owner, depth + 1, |o, _| o.set(Key::Str(name), inner));
+            }
+            ExprKind::Index { object: owner, index } => {
+                let owner = *owner;
+                let key = self.expr(u, *index);
+                let key = self.key(&key);
+                let mut object = Object::default();
+                let mut inner = Value::default();
+                change(&mut object, &mut inner);
+                inner.object = Some(Arc::new(object));
+                self.update(u, owner, depth + 1, |o, _| match key {
+                    Some(k) => o.set(k, inner),
+                    None => o.add(&inner),
+                });
+            }
+            ExprKind::Await(x) => self.update(u, *x, depth + 1, change),
+            _ => {}
+        }
+    }
+
+    /// The container key a value is, if it is constant.
+    pub(super) fn key(&self, value: &Value) -> Option<Key> {
+        match &value.lit {
+            Some(Lit::Str(s)) => Some(Key::Str(sym(s))),
+            Some(Lit::Int(i)) => Some(Key::Int(*i)),
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,372 @@
+//! Names, members, elements and types: how values get their access paths, and how sources enter.
+
+use super::{Callee, Flow, FuncRef, Interp, Key, Note, Object, Pos, Value, exec::U};
+use crate::{
+    ir::{ExprId, ExprKind, Lit, Sym, sym},
+    rules::Source,
+};
+use std::sync::Arc;
+
+/// Annotations that rule out hostile text: numbers, booleans, dates, identifiers with a fixed form.
+const HARMLESS_TYPES: &[&str] = &[
+    "int",
+    "float",
+    "bool",
+    "number",
+    "boolean",
+    "bigint",
+    "uuid.UUID",
+    "datetime.datetime",
+    "datetime.date",
+    "Date",
+    "decimal.Decimal",
+    "pydantic.UUID4",
+    "pydantic.PositiveInt",
+    "pydantic.NonNegativeInt",
+    "pydantic.EmailStr",
+    "enum.Enum",
+];
+/// Type constructors that stand for their first argument.
+const WRAPPERS: &[&str] = &[
+    "Optional",
+    "Annotated",
+    "List",
+    "Sequence",
+    "Iterable",
+    "Set",
+    "list",
+    "set",
+    "Promise",
+    "Awaitable",
+    "Readonly",
+    "Partial",
+    "Final",
+    "ClassVar",
+    "Required",
+    "NonNullable",
+    "Array",
+];
+
+impl Interp<'_> {
+    /// The value of a variable.
+    pub(super) fn name(&mut self, name: Sym) -> Value {
+        let found = match self.env.get(name) {
+            Some(v) => Some(v.clone()),
+            None if self.frame.is_entry || self.call_depth > 0 || self.modules[self.module as usize].state == super::Evaluated::Done => {
+                self.global(name)
+            }
+            None => {
+                if self.module == 0 {
+                    self.record.deps.insert(name);
+                }
+                None
+            }
+        };
+        let Some(mut value) = found else {
+            // A builtin, a global of the platform, or something undeclared.
+            let path = self.alias(name);
+            let value = Value::path(path);
+            return self.of_path(value, Pos { module: self.module, item: self.item, span: crate::ir::Span::default() });
+        };
+        value.place = name;
+        let cleared = self.env.cleared(name);
+        self.take_cleared(&mut value, cleared);
+        value
+    }
+
+    fn take_cleared(&self, value: &mut Value, cleared: u64) {
+        if cleared != 0 {
+            value.taint &= !cleared;
+            if cleared & self.size_bit() != 0 || value.taint == 0 {
+                value.bounded = true;
+            }
+            if value.taint == 0 {
+                value.sources = 0;
+                value.flow = None;
+            }
+        }
+    }
+
+    /// `value` has a path that may itself be a source.
+    pub(super) fn of_path(&mut self, mut value: Value, pos: Pos) -> Value {
+        if value.path.is_empty() {
+            return value;
+        }
+        let models = self.setup.models;
+        let roles = models.members.get(&value.path).or_else(|| {
+            let (head, _) = value.path.rsplit_once('.')?;
+            models.prefixes.get(&ustr::existing_ustr(head)?)
+        });
+        if let Some(roles) = roles {
+            for mark in &roles.read_marks {
+                self.mark(mark, pos);
+            }
+            for source in &roles.sources {
+                self.enter(&mut value, source, pos);
+            }
+        }
+        value
+    }
+
+    /// Untrusted data enters.
+    pub(super) fn enter(&mut self, value: &mut Value, source: &Source, pos: Pos) {
+        value.taint |= !source.safe_for;
+        value.sources |= source.bits;
+        value.flow = Flow::then(None, pos, Note::Source(value.path));
+        value.lit = None;
+    }
+
+    /// `owner.name`.
+    pub(super) fn member_value(&mut self, owner: &Value, name: Sym, pos: Pos) -> Value {
+        if let Callee::Import(index, None) = owner.callee {
+            if let Some(v) = self.imported(index, name) {
+                let forced = self.force(&v);
+                if forced.path.is_empty() {
+                    return Value { path: self.member_path(owner.path, name), ..forced };
+                }
+                return forced;
+            }
+        }
+        let owner = &self.force(owner);
+        let place = if owner.place.is_empty() { Sym::default() } else { self.member_path_raw(owner.place, name) };
+        if let Some(object) = &owner.object {
+            if let Some(v) = object.get(&Key::Str(name)) {
+                let mut v = v.clone();
+                v.place = place;
+                let cleared = self.env.cleared(place);
+                self.take_cleared(&mut v, cleared);
+                return v;
+            }
+            if let Some(class) = object.class.clone()
+                && let Some(v) = self.method(&class, owner, name, 0)
+            {
+                return v;
+            }
+        }
+        if let Callee::Class(class) = &owner.callee {
+            let class = class.clone();
+            if let Some(v) = self.method(&class, owner, name, 0) {
+                return v;
+            }
+        }
+        let path = self.member_path(owner.path, name);
+        let mut value = Value { path, place, ..Value::default() };
+        if owner.taint != 0 {
+            value.taint = owner.taint;
+            value.sources = owner.sources;
+            value.flow.clone_from(&owner.flow);
+        }
+        if let Some(rest) = owner.object.as_ref().and_then(|o| o.rest.as_deref()) {
+            value.add_taint(rest);
+            if value.callee_is_none() {
+                value.callee = rest.callee.clone();
+            }
+        }
+        value.derive(owner);
+        value = self.of_path(value, pos);
+        if name == "length" || name == "size" {
+            value.path = Sym::default();
+            value.taint &= self.size_bit();
+        }
+        let mut cleared = self.env.cleared(place);
+        if !owner.place.is_empty() {
+            cleared |= self.env.cleared(owner.place);
+        }
+        self.take_cleared(&mut value, cleared);
+        value
+    }
+
+    /// Paths of places never go through aliases.
+    fn member_path_raw(&mut self, base: Sym, name: Sym) -> Sym {
+        if base.len() + name.len() > super::MAX_PATH { Sym::default() } else { sym(&format!("{base}.{name}")) }
+    }
+
+    /// A method or class field, own or inherited.
+    fn method(&mut self, class: &Arc<super::value::ClassRef>, this: &Value, name: Sym, depth: u32) -> Option<Value> {
+        let unit = class.unit.clone();
+        let c = unit.class(class.class);
+        if let Some(m) = c.methods.iter().find(|m| unit.func(**m).name == Some(name)) {
+            let f = unit.func(*m);
+            let is_property =
+                f.decorators.iter().any(|d| matches!(unit.expr(*d).kind, ExprKind::Name(n) if n == "property" || n == "cached_property"));
+            let func = Arc::new(FuncRef {
+                module: class.module,
+                item: class.item,
+                unit: unit.clone(),
+                func: *m,
+                env: class.env.clone(),
+                this: (!f.is_static && !matches!(this.callee, Callee::Class(_))).then(|| this.clone()),
+                class: Some(class.clone()),
+            });
+            if class.module == 0 {
+                if let Some(n) = c.name {
+                    self.record.deps.insert(n);
+                }
+            }
+            if is_property {
+                return Some(self.follow(&func, &[], None).value);
+            }
+            return Some(Value { callee: Callee::Func(func), ..Value::default() });
+        }
+        if let Some(f) = c.fields.iter().find(|f| f.name == name) {
+            let mut v = Value::default();
+            if let Some(x) = f.value {
+                match &unit.expr(x).kind {
+                    ExprKind::Lit(l) => v.lit = Some(l.clone()),
+                    ExprKind::Func(id) => {
+                        v.callee = Callee::Func(Arc::new(FuncRef {
+                            module: class.module,
+                            item: class.item,
+                            unit: unit.clone(),
+                            func: *id,
+                            env: class.env.clone(),
+                            this: Some(this.clone()),
+                            class: Some(class.clone()),
+                        }));
+                    }
+                    _ => {}
+                }
+            }
+            if let Some(t) = f.ty {
+                self.apply_type(&unit, t, &mut v);
+            }
+            return Some(v);
+        }
+        if depth < 4 {
+            for base in class.bases.clone() {
+                if let Callee::Class(b) = &base.callee
+                    && let Some(v) = self.method(b, this, name, depth + 1)
+                {
+                    return Some(v);
+                }
+            }
+        }
+        None
+    }
+
+    /// `owner[key]`.
+    pub(super) fn index_value(&mut self, owner: &Value, key: &Value, pos: Pos) -> Value {
+        match &key.lit {
+            Some(Lit::Str(s)) => return self.member_value(owner, sym(s), pos),
+            Some(Lit::Int(i)) => {
+                if let Some(v) = owner.object.as_ref().and_then(|o| o.get(&Key::Int(*i))) {
+                    return v.clone();
+                }
+                if let Some(s) = owner.as_str() {
+                    let n = s.chars().count() as i64;
+                    let at = if *i < 0 { n + i } else { *i };
+                    if let Some(c) = usize::try_from(at).ok().and_then(|at| s.chars().nth(at)) {
+                        return Value::str(c.encode_utf8(&mut [0; 4]));
+                    }
+                }
+            }
+            _ => {}
+        }
+        let owner = self.force(owner);
+        let mut value = self.element(&owner);
+        if value.path.is_empty() {
+            value.path = self.member_path(owner.path, sym("[]"));
+            value = self.of_path(value, pos);
+        }
+        value.derive(&owner);
+        value
+    }
+
+    /// Some element of a container, or some part of a string.
+    pub(super) fn element(&mut self, owner: &Value) -> Value {
+        let mut value = match &owner.object {
+            Some(o) if o.class.is_none() => o.any(),
+            _ => Value::default(),
+        };
+        if owner.taint != 0 {
+            let keep = Value { taint: owner.taint, sources: owner.sources, flow: owner.flow.clone(), ..Value::default() };
+            value.add_taint(&keep);
+        }
+        if value.path.is_empty() && !owner.path.is_empty() {
+            value.path = self.member_path(owner.path, sym("[]"));
+        }
+        value.derive(owner);
+        value
+    }
+
+    /// Gives a value the path of its declared type.
+    pub(super) fn apply_type(&mut self, u: U<'_>, ty: ExprId, value: &mut Value) {
+        if let Some(path) = self.type_path(u, ty, 0) {
+            if HARMLESS_TYPES.contains(&path.as_str()) {
+                value.taint &= self.size_bit();
+                value.path = path;
+                value.typed = true;
+                return;
+            }
+            if value.path.is_empty() || value.path.ends_with(')') || !value.typed {
+                value.path = path;
+                value.typed = true;
+            }
+        }
+        if value.object.is_none()
+            && let Some(class) = self.type_class(u, ty)
+        {
+            let instance = self.instance(&class, None);
+            if value.taint == 0 {
+                value.object = instance.object;
+            }
+        }
+    }
+
+    /// Whether a declared type rules out hostile text.
+    pub(super) fn harmless_type(&mut self, u: U<'_>, ty: ExprId) -> bool {
+        self.type_path(u, ty, 0).is_some_and(|p| HARMLESS_TYPES.contains(&p.as_str()))
+    }
+
+    fn type_class(&mut self, u: U<'_>, ty: ExprId) -> Option<Arc<super::value::ClassRef>> {
+        let ExprKind::Name(name) = u.expr(ty).kind else { return None };
+        let v = self.name(name);
+        match self.force(&v).callee {
+            Callee::Class(c) => Some(c),
+            _ => None,
+        }
+    }
+
+    fn type_path(&mut self, u: U<'_>, ty: ExprId, depth: u32) -> Option<Sym> {
+        if depth > 4 {
+            return None;
+        }
+        match &u.expr(ty).kind {
+            ExprKind::Name(_) | ExprKind::Member { .. } => {
+                let path = self.expr(u, ty).path;
+                (!path.is_empty()).then_some(path)
+            }
+            ExprKind::Index { object, index } => {
+                let outer = self.type_path(u, *object, depth + 1)?;
+                let short = outer.rsplit('.').next().unwrap_or_default();
+                if WRAPPERS.contains(&short) {
+                    let first = match &u.expr(*index).kind {
+                        ExprKind::List(items) => *items.first()?,
+                        _ => *index,
+                    };
+                    return self.type_path(u, first, depth + 1);
+                }
+                Some(outer)
+            }
+            ExprKind::Binary { left, right, .. } => {
+                // `T | None`
+                match u.expr(*left).kind {
+                    ExprKind::Lit(_) => self.type_path(u, *right, depth + 1),
+                    _ => self.type_path(u, *left, depth + 1),
+                }
+            }
+            ExprKind::Await(x) => self.type_path(u, *x, depth + 1),
+            _ => None,
+        }
+    }
+}
+
+impl Value {
+    pub(super) fn callee_is_none(&self) -> bool {
+        matches!(self.callee, Callee::None)
+    }
+    /// A list literal's value.
+    pub(super) fn list(items: Vec<Value>) -> Value {
+        Value { object: Some(Arc::new(Object { list: Some(items), closed: true, ..Object::default() })), ..Value::default() }
+    }
+}

@@ -1,0 +1,354 @@
+//! The forward abstract interpreter. One pass over the IR computes taint, constants with dead branches,
+//! string shapes, object fields and API access paths together; models and rules are looked up by path
+//! wherever a call, a member or an assignment is evaluated.
+//!
+//! Bounded by construction: every statement and expression costs a step of a budget, calls into project
+//! functions are followed to a fixed depth, and results for arguments already seen are remembered.
+
+mod call;
+mod condition;
+mod exec;
+mod expr;
+mod guard;
+mod member;
+mod module;
+mod record;
+mod strings;
+mod value;
+
+pub(crate) use record::{Facts, MarkFact, RawFinding, RawStep, Record, RouteFact};
+pub(crate) use value::{Callee, Env, Flow, FuncRef, Key, Note, Object, Pos, Shape, Value};
+
+use crate::{
+    analysis::{Module, Project},
+    ir::{ExprId, Span, Sym, Unit, sym},
+    lang::Language,
+    rules::{Models, RuleSet, SinkBits, SourceBits},
+};
+use rustc_hash::{FxHashMap, FxHashSet};
+use std::sync::Arc;
+
+/// Calls into project functions are followed this deep.
+const MAX_CALL_DEPTH: u32 = 5;
+/// Expressions nest at most this deep (the lowering is limited too; inlined calls add up).
+const MAX_EXPR_DEPTH: u32 = 400;
+/// Steps for one entry point (a function, or the module's top level).
+const ROOT_STEPS: u32 = 60_000;
+/// Access paths longer than this are forgotten.
+const MAX_PATH: usize = 160;
+
+/// A module taking part in a run.
+pub(crate) struct ModuleState {
+    pub path: Arc<str>,
+    /// Item ids with their units, in order (module 0: unique ids, others: first bytes).
+    pub items: Vec<(u64, Arc<Unit>)>,
+    pub globals: Arc<Env>,
+    /// JavaScript exports.
+    pub exports: FxHashMap<Sym, Value>,
+    /// Names of module level containers that functions change.
+    pub mutated: FxHashSet<Sym>,
+    pub state: Evaluated,
+    /// Module the import named, for submodules.
+    pub specifier: Sym,
+    /// Marks its top level set (not for the analysed file).
+    pub marks: Vec<Sym>,
+}
+
+/// How far a module's top level was evaluated.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Evaluated {
+    Not,
+    Running,
+    Done,
+}
+
+/// What a framework says of a function it calls.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Registration {
+    pub params: Vec<Sym>,
+    pub tainted_params: bool,
+    pub returns: Option<SinkBits>,
+    /// `METHOD /path`.
+    pub label: String,
+}
+
+/// An entry point that is evaluated after the top level.
+pub(crate) struct Root {
+    pub func: Arc<FuncRef>,
+}
+
+/// The state of the function being evaluated.
+#[derive(Default)]
+pub(crate) struct Frame {
+    /// `(value, what its truth clears, guards that hold at this point)`.
+    pub returns: Vec<Exit>,
+    pub breaks: Vec<Env>,
+    /// Sink kind of returned strings.
+    pub returns_sink: Option<SinkBits>,
+    /// Name of the function.
+    pub name: Option<Sym>,
+    /// Name of its class.
+    pub class: Option<Sym>,
+    pub is_entry: bool,
+}
+
+/// One way out of a function.
+pub(crate) struct Exit {
+    pub value: Value,
+    /// Places cleared when the returned value is truthy / falsy.
+    pub when_true: FxHashMap<Sym, SinkBits>,
+    pub when_false: FxHashMap<Sym, SinkBits>,
+}
+
+/// What calling a project function with given arguments does, beyond its value.
+#[derive(Clone, Default)]
+pub(crate) struct Effects {
+    pub value: Value,
+    /// Parameter index -> kinds cleared on every normal return.
+    pub cleared: Vec<(usize, SinkBits)>,
+    pub when_true: Vec<(usize, SinkBits)>,
+    pub when_false: Vec<(usize, SinkBits)>,
+}
+
+/// What a run needs from outside.
+pub(crate) struct Setup<'a> {
+    pub rules: &'a RuleSet,
+    pub models: &'a Models,
+    pub project: &'a dyn Project,
+    pub language: Language,
+    pub path: &'a Arc<str>,
+    pub cancelled: &'a (dyn Fn() -> bool + Sync),
+}
+
+/// One run over one file.
+pub(crate) struct Interp<'a> {
+    pub(crate) setup: Setup<'a>,
+    pub(crate) modules: Vec<ModuleState>,
+    by_path: FxHashMap<Arc<str>, u32>,
+    specifiers: FxHashMap<(u32, Sym), Option<u32>>,
+    pub(crate) env: Env,
+    pub(crate) module: u32,
+    pub(crate) item: u64,
+    pub(crate) frame: Frame,
+    call_depth: u32,
+    expr_depth: u32,
+    steps: u32,
+    pub(crate) exhausted: bool,
+    /// Where findings, marks and dependencies go.
+    pub(crate) record: Record,
+    pub(crate) roots: Vec<Root>,
+    pub(crate) registrations: FxHashMap<(u64, u32), Registration>,
+    /// Functions whose body was evaluated in place.
+    visited: FxHashSet<(usize, u32)>,
+    active: Vec<(usize, u32)>,
+    memo: FxHashMap<u64, (Effects, Arc<FxHashSet<Sym>>)>,
+    members: FxHashMap<(Sym, Sym), Sym>,
+    /// Predicate effects of the calls evaluated last, by call expression, for conditions.
+    predicates: FxHashMap<(usize, ExprId), Effects>,
+    /// Top level of module 0 is running: functions found become roots.
+    at_top: bool,
+    /// Module-level variables changed since `globals` was last shared.
+    globals_dirty: bool,
+    pub(crate) param_source: SourceBits,
+    pub(crate) stored_source: SourceBits,
+    size_bit: SinkBits,
+}
+
+impl<'a> Interp<'a> {
+    pub(crate) fn new(setup: Setup<'a>, items: Vec<(u64, Arc<Unit>)>) -> Self {
+        let source = |name: &str| setup.rules.source_kinds.iter().position(|k| *k == name).map_or(0, |i| 1 << i);
+        let sink = |name: &str| setup.rules.sink_kinds.iter().position(|k| *k == name).map_or(0, |i| 1 << i);
+        let (param_source, stored_source, size_bit) = (source("param"), source("stored"), sink("size"));
+        let main = ModuleState {
+            path: setup.path.clone(),
+            mutated: module::mutated(&items),
+            items,
+            globals: Arc::default(),
+            exports: FxHashMap::default(),
+            state: Evaluated::Not,
+            specifier: Sym::default(),
+            marks: Vec::new(),
+        };
+        Interp {
+            by_path: std::iter::once((setup.path.clone(), 0)).collect(),
+            setup,
+            modules: vec![main],
+            specifiers: FxHashMap::default(),
+            env: Env::default(),
+            module: 0,
+            item: 0,
+            frame: Frame::default(),
+            call_depth: 0,
+            expr_depth: 0,
+            steps: ROOT_STEPS,
+            exhausted: false,
+            record: Record::default(),
+            roots: Vec::new(),
+            registrations: FxHashMap::default(),
+            visited: FxHashSet::default(),
+            active: Vec::new(),
+            memo: FxHashMap::default(),
+            members: FxHashMap::default(),
+            predicates: FxHashMap::default(),
+            at_top: false,
+            globals_dirty: false,
+            param_source,
+            stored_source,
+            size_bit,
+        }
+    }
+
+    pub(crate) fn sink_bit(&self, kind: &str) -> SinkBits {
+        self.setup.rules.sink_kinds.iter().position(|k| *k == kind).map_or(0, |i| 1 << i)
+    }
+
+    /// All sink kinds but resource consumption: what a value equal to a constant is harmless for.
+    pub(crate) fn all_bits(&self) -> SinkBits {
+        !0
+    }
+
+    /// Everything a check of form (not of size) clears.
+    pub(crate) fn form_bits(&self) -> SinkBits {
+        !self.size_bit
+    }
+
+    pub(crate) fn size_bit(&self) -> SinkBits {
+        self.size_bit
+    }
+
+    pub(crate) fn pos(&self, span: Span) -> Pos {
+        Pos { module: self.module, item: self.item, span }
+    }
+
+    /// Spends one step; false when the budget is gone.
+    fn step(&mut self) -> bool {
+        if self.steps == 0 {
+            self.exhausted = true;
+            return false;
+        }
+        self.steps -= 1;
+        if self.steps % 4096 == 0 && (self.setup.cancelled)() {
+            self.steps = 0;
+        }
+        self.steps > 0
+    }
+
+    fn refill(&mut self) {
+        self.steps = ROOT_STEPS;
+    }
+
+    /// `base.name` as an access path, aliases applied.
+    pub(crate) fn member_path(&mut self, base: Sym, name: Sym) -> Sym {
+        if base.is_empty() {
+            return base;
+        }
+        if let Some(p) = self.members.get(&(base, name)) {
+            return *p;
+        }
+        let path = if base.len() + name.len() + 1 > MAX_PATH {
+            Sym::default()
+        } else if name.starts_with('(') {
+            sym(&format!("{base}{name}"))
+        } else {
+            self.alias(sym(&format!("{base}.{name}")))
+        };
+        self.members.insert((base, name), path);
+        path
+    }
+
+    /// Applies aliases to a path, whole or prefix.
+    pub(crate) fn alias(&self, path: Sym) -> Sym {
+        let aliases = &self.setup.models.aliases;
+        if aliases.is_empty() {
+            return path;
+        }
+        if let Some(to) = aliases.get(&path) {
+            return *to;
+        }
+        let text = path.as_str();
+        let mut end = text.len();
+        while let Some(dot) = text[..end].rfind('.') {
+            if let Some(to) = ustr::existing_ustr(&text[..dot]).and_then(|p| aliases.get(&p)) {
+                return sym(&format!("{to}{}", &text[dot..]));
+            }
+            end = dot;
+        }
+        path
+    }
+
+    /// Evaluates the module's top level, then every entry point of the items that `wanted` names.
+    pub(crate) fn run_top(&mut self) {
+        self.refill();
+        self.at_top = true;
+        self.evaluate_module(0);
+        self.at_top = false;
+    }
+
+    /// Evaluates the project modules that the file imports; the marks their top levels set.
+    pub(crate) fn imported_marks(&mut self) -> Vec<Sym> {
+        let count = self.modules.len() as u32;
+        let mut marks = Vec::new();
+        for index in 1..count {
+            self.refill();
+            self.evaluate_module(index);
+            marks.extend(self.modules[index as usize].marks.iter().copied());
+        }
+        marks
+    }
+
+    /// Forgets what entry points evaluated before left behind, so that results do not depend on their order.
+    pub(crate) fn start_item(&mut self) -> Record {
+        self.visited.clear();
+        self.memo.clear();
+        self.predicates.clear();
+        self.roots.clear();
+        std::mem::take(&mut self.record)
+    }
+
+    /// Evaluates one entry point with a fresh budget.
+    pub(crate) fn run_root(&mut self, func: &Arc<FuncRef>) {
+        self.refill();
+        self.env = Env::default();
+        self.call_depth = 0;
+        self.expr_depth = 0;
+        self.active.clear();
+        self.entry(func);
+    }
+
+    /// The models' view of a module: index of the project module an import names, if it is one.
+    fn project_module(&mut self, specifier: Sym) -> Option<u32> {
+        if let Some(known) = self.specifiers.get(&(self.module, specifier)) {
+            return *known;
+        }
+        let from = self.modules[self.module as usize].path.clone();
+        let found = self.setup.project.module(&from, &specifier, self.setup.language);
+        if self.module == 0 {
+            self.record.modules.push((specifier, found.as_ref().map(|m| (m.path.clone(), m.hash))));
+        } else if let Some(m) = &found {
+            self.record.modules.push((specifier, Some((m.path.clone(), m.hash))));
+        }
+        let index = found.map(|m| self.add_module(&m, specifier));
+        self.specifiers.insert((self.module, specifier), index);
+        index
+    }
+
+    fn add_module(&mut self, module: &Arc<Module>, specifier: Sym) -> u32 {
+        if let Some(i) = self.by_path.get(&module.path) {
+            return *i;
+        }
+        let items: Vec<_> = module.items.iter().map(|(base, unit)| (*base as u64, unit.clone())).collect();
+        let index = self.modules.len() as u32;
+        self.modules.push(ModuleState {
+            path: module.path.clone(),
+            mutated: module::mutated(&items),
+            items,
+            globals: Arc::default(),
+            exports: FxHashMap::default(),
+            state: Evaluated::Not,
+            specifier,
+            marks: Vec::new(),
+        });
+        self.by_path.insert(module.path.clone(), index);
+        index
+    }
+}
