@@ -1,8 +1,9 @@
 //! Functions, lambdas, parameters, classes, decorators.
 
-use super::expr::{add_name, expr, expr_or_opaque, target};
+use super::expr::{add_name, expr, expr_or_opaque};
 use super::kinds::{F, Kind, field, first, kind};
 use super::stmt::block;
+use super::target::{target, target_of_type_call};
 use super::types::annotation;
 use crate::ir::{Class, ClassId, ExprId, ExprKind, Field, Func, FuncId, Param, ParamKind, Pattern, Span, Spread, Stmt, StmtKind};
 use crate::lang::Lowering;
@@ -159,7 +160,7 @@ fn class(l: &mut Lowering<'_>, node: Node<'_>, whole: Node<'_>, decorators: Vec<
     ClassId(l.unit.classes.len() as u32 - 1)
 }
 
-/// `type X[T] = value`.
+/// `type X[T] = value`, and the assignments that read like one.
 pub(super) fn type_alias(l: &mut Lowering<'_>, node: Node<'_>, out: &mut Vec<Stmt>) {
     let (Some(left), Some(right)) = (field(node, F.left), field(node, F.right)) else { return };
     // The name, or the name of a generic type.
@@ -167,8 +168,13 @@ pub(super) fn type_alias(l: &mut Lowering<'_>, node: Node<'_>, out: &mut Vec<Stm
     while let Some(inner) = first(name).filter(|_| matches!(kind(name), Kind::Type | Kind::GenericType)) {
         name = inner;
     }
-    let target = target(l, name);
-    let value = annotation(l, right);
+    let (target, value) = match node.child(0) {
+        Some(word) if kind(name) != Kind::Identifier => {
+            let value = expr_or_opaque(l, first(right), right);
+            (target_of_type_call(l, word, name).unwrap_or(Pattern::Ignore), value)
+        }
+        _ => (target(l, name), annotation(l, right)),
+    };
     out.push(Stmt { kind: StmtKind::Assign { target, op: None, value, ty: None }, span: l.span(node) });
 }
 

@@ -2,6 +2,7 @@
 
 use super::kinds::{F, Kind, all, field, first, kind};
 use super::strings::{number, string};
+use super::target::target;
 use super::{def, types};
 use crate::ir::{Arg, Entry, ExprId, ExprKind, Lit, Op, Pattern, Span, Spread, Sym};
 use crate::lang::Lowering;
@@ -120,10 +121,11 @@ fn opaque(l: &mut Lowering<'_>, node: Node<'_>) -> ExprId {
     l.opaque(parts, node)
 }
 
-/// `a.b().c[d]` nests to the left: the base first, then one link after the other.
-fn chain(l: &mut Lowering<'_>, node: Node<'_>) -> ExprId {
-    let mut links: SmallVec<[Node<'_>; 8]> = SmallVec::new();
-    let mut base = node;
+pub(super) type Links<'t> = SmallVec<[Node<'t>; 8]>;
+
+/// The links of `a.b().c[d]`, outermost first, and what they start from.
+pub(super) fn spine(node: Node<'_>) -> (Links<'_>, Node<'_>) {
+    let (mut links, mut base) = (Links::new(), node);
     loop {
         let id = match kind(base) {
             Kind::Attribute => F.object,
@@ -135,15 +137,24 @@ fn chain(l: &mut Lowering<'_>, node: Node<'_>) -> ExprId {
         links.push(base);
         base = inner;
     }
+    (links, base)
+}
+
+/// `a.b().c[d]` nests to the left: the base first, then one link after the other.
+fn chain(l: &mut Lowering<'_>, node: Node<'_>) -> ExprId {
+    let (mut links, mut base) = spine(node);
     let room = l.room();
     if links.len() > room {
         base = links[room];
         links.truncate(room);
     }
-    let mut value = match l.deeper_by(links.len(), |l| if links.is_empty() { opaque(l, base) } else { expr(l, base) }) {
-        Some(id) => id,
-        None => l.opaque(Vec::new(), base),
-    };
+    let value = l.deeper_by(links.len(), |l| if links.is_empty() { opaque(l, base) } else { expr(l, base) });
+    let value = value.unwrap_or_else(|| l.opaque(Vec::new(), base));
+    follow(l, &links, value)
+}
+
+/// The links applied to `value`, innermost (last) first.
+pub(super) fn follow(l: &mut Lowering<'_>, links: &[Node<'_>], mut value: ExprId) -> ExprId {
     for (above, link) in links.iter().enumerate().rev() {
         let base = value;
         if let Some(id) = l.deeper_by(above, |l| one_link(l, *link, base)) {
@@ -213,7 +224,7 @@ fn subscript(l: &mut Lowering<'_>, node: Node<'_>, object: ExprId) -> ExprId {
 }
 
 /// What stands between the brackets: one expression, or a tuple.
-fn index(l: &mut Lowering<'_>, node: Node<'_>, indices: SmallVec<[Node<'_>; 2]>) -> ExprId {
+pub(super) fn index(l: &mut Lowering<'_>, node: Node<'_>, indices: SmallVec<[Node<'_>; 2]>) -> ExprId {
     if let [only] = indices.as_slice() {
         return expr(l, *only);
     }
@@ -432,41 +443,5 @@ pub(super) fn add_name(l: &mut Lowering<'_>, object: Option<ExprId>, name: Sym, 
             let start = l.expr(object).span.start;
             l.unit.push(ExprKind::Member { object, name }, Span { start, end: span.end })
         }
-    }
-}
-
-/// What an assignment binds.
-pub(super) fn target(l: &mut Lowering<'_>, node: Node<'_>) -> Pattern {
-    l.deeper(|l| target_here(l, node)).unwrap_or(Pattern::Ignore)
-}
-
-fn target_here(l: &mut Lowering<'_>, node: Node<'_>) -> Pattern {
-    match kind(node) {
-        Kind::Identifier if !node.is_missing() => Pattern::Name(l.symbol(node), l.span(node)),
-        Kind::Attribute => match (field(node, F.object), field(node, F.attribute)) {
-            (Some(object), Some(name)) => {
-                let object = expr(l, object);
-                Pattern::Member { object, name: l.symbol(name), span: l.span(node) }
-            }
-            _ => Pattern::Ignore,
-        },
-        Kind::Subscript => {
-            let object = expr_or_opaque(l, field(node, F.value), node);
-            let index = index(l, node, all(node, F.subscript));
-            Pattern::Index { object, index, span: l.span(node) }
-        }
-        Kind::TuplePattern | Kind::ListPattern | Kind::PatternList | Kind::Tuple | Kind::List | Kind::ExpressionList => {
-            let mut items = Vec::new();
-            for child in l.children(node) {
-                items.push(target(l, child));
-            }
-            Pattern::List(items)
-        }
-        Kind::ListSplatPattern | Kind::ListSplat => {
-            let inner = first(node).map_or(Pattern::Ignore, |inner| target(l, inner));
-            Pattern::Rest(Box::new(inner))
-        }
-        Kind::ParenthesizedExpression | Kind::AsPatternTarget => first(node).map_or(Pattern::Ignore, |inner| target(l, inner)),
-        _ => Pattern::Ignore,
     }
 }

@@ -116,6 +116,7 @@ kinds! {
     SplatType "splat_type"
     String "string"
     StringContent "string_content"
+    StringEnd "string_end"
     StringStart "string_start"
     Subscript "subscript"
     True "true"
@@ -222,7 +223,6 @@ mod tests {
                 "dotted_name",
                 "import_prefix",
                 "relative_import",
-                "string_end",
                 "escape_sequence",
                 "escape_interpolation",
                 "line_continuation",

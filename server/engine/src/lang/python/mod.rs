@@ -7,6 +7,7 @@ mod kinds;
 mod matching;
 mod stmt;
 mod strings;
+mod target;
 #[cfg(test)]
 mod tests;
 mod types;

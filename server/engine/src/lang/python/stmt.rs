@@ -1,7 +1,8 @@
 //! Statements.
 
-use super::expr::{expr, expr_or_opaque, exprs, operator_of, target};
+use super::expr::{expr, expr_or_opaque, exprs, operator_of};
 use super::kinds::{F, Kind, all, field, first, kind};
+use super::target::target;
 use super::types::annotation;
 use super::{def, imports, matching};
 use crate::ir::{Arg, Case, ExprId, ExprKind, Handler, Lit, Pattern, Span, Spread, Stmt, StmtKind, sym};

@@ -64,14 +64,33 @@ pub(super) fn string(l: &mut Lowering<'_>, node: Node<'_>) -> ExprId {
 
 fn collect<'a>(l: &mut Lowering<'a>, node: Node<'_>, out: &mut Vec<Part<'a>>) {
     let mut prefix = Prefix::default();
+    let (mut at, mut quotes) = (node.end_byte(), 0);
     let mut cursor = node.walk();
     for child in node.named_children(&mut cursor) {
-        match kind(child) {
-            Kind::StringStart => prefix = Prefix::of(l.text(child)),
-            Kind::StringContent => out.push(Part::Text(unescape(l.text(child), prefix), l.span(child))),
-            Kind::Interpolation => hole(l, child, out),
-            _ => {}
+        // What stands between the holes, not the content nodes: the grammar counts the text of a raw
+        // string of backslashes as part of its closing quotes.
+        let end = match kind(child) {
+            Kind::StringStart => {
+                let start = l.text(child);
+                prefix = Prefix::of(start);
+                quotes = start.bytes().filter(|b| matches!(b, b'"' | b'\'')).count();
+                at = child.end_byte();
+                continue;
+            }
+            Kind::Interpolation => child.start_byte(),
+            Kind::StringEnd if child.is_missing() => child.start_byte(),
+            Kind::StringEnd => child.end_byte().saturating_sub(quotes),
+            _ => continue,
+        };
+        if end > at {
+            let text = l.file.get(at..end).unwrap_or("");
+            let start = l.span(node).start + (at - node.start_byte()) as u32;
+            out.push(Part::Text(unescape(text, prefix), Span { start, end: start + text.len() as u32 }));
         }
+        if kind(child) == Kind::Interpolation {
+            hole(l, child, out);
+        }
+        at = child.end_byte();
     }
 }
 

@@ -93,6 +93,7 @@ fn strings() {
         "%s" % (a,)  =>  (% "%s" (list a))
         "{}".format(a)  =>  (call (. "{}" format) a)
         ""  =>  ""
+        r'\\', rb'\''  =>  (list "\\\\" "\\'")
         "#,
     );
     assert_eq!(lowered("'a\\\nb'\n"), "\"ab\"\n");
@@ -136,6 +137,9 @@ fn statements() {
         a //= b  =>  (assign/ a b)
         a |= b; c >>= d  =>  (assignop a b); (assignop c d)
         x: int; pass  =>  (declare x:int)
+        type(a).b = "c"  =>  (assign (. (call type a) b) "c")
+        type(a)[0].b(d).e = c  =>  (assign (. (call (. (index (call type a) 0) b) d) e) c)
+        type(a)[0] = c  =>  (assign (index (call type a) 0) c)
         del a, b[c]  =>  (delete a (index b c))
         assert a, "m"  =>  assert a
         assert a, f(x)  =>  (call f x); assert a
@@ -200,12 +204,10 @@ fn spans_are_relative_to_the_item() {
 #[test]
 fn deep_nesting_is_cut() {
     let many = 100_000;
-    let nested = ["(", "[", "{", "f(", "not ", "-", "lambda: ", "a[", "x if y else ", "await ", "*", "\"\".join("];
-    for open in nested {
-        for close in ["", ")", "]", "}"] {
-            let text = format!("x = {}1{}\n", open.repeat(many / open.len()), close.repeat(many / open.len()));
-            lowered(&text);
-        }
+    let brackets = [("(", ")"), ("[", "]"), ("{", "}"), ("f(", ")"), ("a[", "]"), ("\"\".join(", ")")];
+    let prefixes = ["not ", "-", "lambda: ", "x if y else ", "await ", "*", "("].map(|open| (open, ""));
+    for (open, close) in brackets.into_iter().chain(prefixes) {
+        lowered(&format!("x = {}1{}\n", open.repeat(many / open.len()), close.repeat(many / open.len())));
     }
     for link in [".a", "()", "[0]", ".a()", " + b", " - b + c", " and b", " < b", " or b and c", " % b", " | b", " ** b", " '' ''"] {
         lowered(&format!("x = a{}\n", link.repeat(20_000)));
