@@ -5,14 +5,17 @@ local WAIT = plan.wait_ms
 
 local function finish(error)
   if error then
-    io.stderr:write(error, '\n')
+    io.stderr:write('\ne2e: ', error, '\n')
   end
   vim.cmd(error and 'cquit 1' or 'qall!')
 end
 
 local function await(what, condition)
   if not vim.wait(WAIT, condition, 10) then
-    error(what .. ': not within ' .. WAIT .. ' ms; diagnostics: ' .. vim.inspect(vim.diagnostic.get(0)), 0)
+    local shown = vim.tbl_map(function(d)
+      return ('%d:%d %s/%s %s'):format(d.lnum + 1, d.col + 1, d.source, d.code, d.message)
+    end, vim.diagnostic.get(0))
+    error(('%s: not within %d ms; diagnostics: %s'):format(what, WAIT, vim.inspect(shown)), 0)
   end
 end
 

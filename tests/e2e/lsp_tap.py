@@ -408,7 +408,8 @@ def main():
 
     talk = Conversation(model, report, opt.allow)
     command = opt.server[1:] if opt.server[:1] == ["--"] else opt.server
-    server = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    # a session of its own: it is to end because its input ends, not because a terminal closes on it
+    server = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True)
     report({"server_pid": server.pid})
     threading.Thread(target=pump, args=("client", sys.stdin.buffer, server.stdin, talk), daemon=True).start()
     pump("server", server.stdout, sys.stdout.buffer, talk)
