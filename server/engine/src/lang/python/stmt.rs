@@ -14,7 +14,22 @@ const LONG_CHAIN: usize = 24;
 
 /// Lowers a statement to the end of `out`; one nested too deep is skipped.
 pub(super) fn stmt(l: &mut Lowering<'_>, node: Node<'_>, out: &mut Vec<Stmt>) {
-    let _ = l.deeper(|l| lower(l, node, out));
+    let _ = l.deeper(|l| {
+        lower(l, node, out);
+        if node.has_error() && !matches!(kind(node), Kind::Error | Kind::Block) {
+            skipped(l, node, out);
+        }
+    });
+}
+
+/// The parts of what the parser skipped between the parts of a statement.
+fn skipped(l: &mut Lowering<'_>, node: Node<'_>, out: &mut Vec<Stmt>) {
+    let mut cursor = node.walk();
+    for child in node.named_children(&mut cursor) {
+        if child.is_error() {
+            stmt(l, child, out);
+        }
+    }
 }
 
 /// The statements of a block.

@@ -238,6 +238,7 @@ fn long_chains_keep_all_operands() {
 #[test]
 fn broken_text_keeps_its_parts() {
     assert!(lowered("def f(:\n  eval(x)\n").contains("eval"));
+    assert!(lowered("def g(a):\n    os.system('ls ' + a\n\ndef h(): pass\n").contains("system"));
     assert!(lowered("x = foo.\ny = 1\n").contains("foo"));
     assert!(units("eval(input(\n").iter().any(|(_, unit)| unit.broken));
 }
