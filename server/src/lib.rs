@@ -1,1 +1,12 @@
-//! qualm
+//! The doors of qualm: the command line here, the language server beside it. They share one engine, one
+//! configuration and one view of the project, so that the same file gives the same findings everywhere.
+
+pub mod check;
+pub mod cli;
+pub mod config;
+pub mod files;
+pub mod git;
+pub mod lines;
+pub mod project;
+pub mod rewrite;
+pub mod workspace;

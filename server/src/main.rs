@@ -1,3 +1,21 @@
 //! The `qualm` command.
 
-fn main() {}
+use clap::Parser;
+use qualm::{
+    check,
+    cli::{Cli, Command, Outcome},
+};
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let outcome = match Cli::parse().command {
+        Command::Check(args) => check::run(&args),
+    };
+    let outcome = outcome.unwrap_or_else(|error| {
+        for line in format!("{error:#}").lines() {
+            eprintln!("qualm: {}", qualm::lines::printable(line));
+        }
+        Outcome::Trouble
+    });
+    ExitCode::from(outcome.code())
+}

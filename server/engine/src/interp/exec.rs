@@ -589,6 +589,11 @@ impl Interp<'_> {
 
     /// Changes the object at a place and writes it back through the chain of members.
     pub(super) fn update(&mut self, u: U<'_>, place: ExprId, depth: u32, change: impl FnOnce(&mut Object, &mut Value)) {
+        self.update_boxed(u, place, depth, Box::new(change));
+    }
+
+    /// [`Self::update`] with one type for every depth: a generic closure would be instantiated without end.
+    fn update_boxed(&mut self, u: U<'_>, place: ExprId, depth: u32, change: Box<dyn FnOnce(&mut Object, &mut Value) + '_>) {
         if depth > 6 {
             return;
         }
@@ -615,7 +620,7 @@ impl Interp<'_> {
                 change(&mut object, &mut inner);
                 inner.object = Some(Arc::new(object));
                 inner.place = Sym::default();
-                self.update(u, owner, depth + 1, |o, _| o.set(Key::Str(name), inner));
+                self.update_boxed(u, owner, depth + 1, Box::new(|o, _| o.set(Key::Str(name), inner)));
             }
             ExprKind::Index { object: owner, index } => {
                 let owner = *owner;
@@ -625,12 +630,17 @@ impl Interp<'_> {
                 let mut inner = Value::default();
                 change(&mut object, &mut inner);
                 inner.object = Some(Arc::new(object));
-                self.update(u, owner, depth + 1, |o, _| match key {
-                    Some(k) => o.set(k, inner),
-                    None => o.add(&inner),
-                });
+                self.update_boxed(
+                    u,
+                    owner,
+                    depth + 1,
+                    Box::new(|o, _| match key {
+                        Some(k) => o.set(k, inner),
+                        None => o.add(&inner),
+                    }),
+                );
             }
-            ExprKind::Await(x) => self.update(u, *x, depth + 1, change),
+            ExprKind::Await(x) => self.update_boxed(u, *x, depth + 1, change),
             _ => {}
         }
     }

@@ -1,0 +1,46 @@
+//! Workflow commands: GitHub shows them as annotations on the changed lines.
+
+use super::Report;
+use qualm_engine::Severity;
+use std::io::{self, Write};
+
+pub(super) fn write(out: &mut impl Write, report: &Report) -> io::Result<()> {
+    for file in &report.files {
+        for reported in &file.findings {
+            let finding = &reported.finding;
+            let start = file.lines.place(&file.text, finding.span.start);
+            let end = file.lines.place(&file.text, finding.span.end);
+            let command = match finding.severity {
+                Severity::Error => "error",
+                Severity::Warning => "warning",
+                Severity::Info => "notice",
+            };
+            write!(out, "::{command} file={},line={},endLine={}", property(&file.name), start.line, end.line)?;
+            // Columns across several lines are refused.
+            if start.line == end.line {
+                write!(out, ",col={},endColumn={}", start.column, end.column)?;
+            }
+            writeln!(out, ",title={}::{}", property(&format!("qualm: {}", finding.rule)), data(&finding.message))?;
+        }
+    }
+    Ok(())
+}
+
+/// A message: line breaks would end the command and begin another.
+fn data(text: &str) -> String {
+    text.replace('%', "%25").replace('\r', "%0D").replace('\n', "%0A")
+}
+
+/// A property: separators too.
+fn property(text: &str) -> String {
+    data(text).replace(':', "%3A").replace(',', "%2C")
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn nothing_in_a_message_can_start_a_command() {
+        assert_eq!(super::data("50%\n::error::x"), "50%25%0A::error::x");
+        assert_eq!(super::property("a:b,c"), "a%3Ab%2Cc");
+    }
+}

@@ -1,0 +1,386 @@
+//! `qualm check`: finds the files, vets them in parallel and hands what was found to a format.
+
+mod github;
+mod json;
+mod sarif;
+mod text;
+
+pub use json::{JsonFinding, JsonFix, JsonPlace, JsonReport};
+
+use crate::{
+    cli::{CheckArgs, Format, Outcome},
+    files::{self, Content, Text},
+    git,
+    lines::Lines,
+    project::Files,
+    workspace::{Vetted, Workspace, Workspaces},
+};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use qualm_engine::{Cache, Finding, Fix, Foreign, Language, Refusal};
+use rayon::prelude::*;
+use rustc_hash::FxHashMap;
+use std::{
+    io::{self, IsTerminal, Write},
+    path::{Path, PathBuf},
+    sync::{Arc, OnceLock},
+    time::{Duration, Instant},
+};
+
+/// One finding with its rewrite, if rewrites were asked for.
+pub(crate) struct Reported {
+    pub(crate) finding: Finding,
+    pub(crate) fix: Option<Result<Fix, Refusal>>,
+}
+
+/// A file with findings.
+pub(crate) struct FileReport {
+    /// As a person at the command line would name it.
+    pub(crate) shown: String,
+    /// As the project names it.
+    pub(crate) name: Arc<str>,
+    pub(crate) workspace: Arc<Workspace>,
+    pub(crate) text: Arc<str>,
+    pub(crate) lines: Lines,
+    pub(crate) findings: Vec<Reported>,
+}
+
+/// Everything a format needs.
+pub(crate) struct Report {
+    /// In the order of the paths.
+    pub(crate) files: Vec<FileReport>,
+    /// What was left out, and why.
+    pub(crate) notices: Vec<String>,
+    /// Number of files that were analysed.
+    pub(crate) checked: usize,
+    pub(crate) elapsed: Duration,
+    /// Texts of other files that paths lead through.
+    pub(crate) others: Others,
+}
+
+/// Loads the text of files that a path step names, once each.
+#[derive(Default)]
+pub(crate) struct Others(std::sync::Mutex<FxHashMap<PathBuf, Option<Arc<(String, Lines)>>>>);
+
+impl Others {
+    /// The text of a project file, if it can still be read.
+    pub(crate) fn get(&self, workspace: &Workspace, name: &str) -> Option<Arc<(String, Lines)>> {
+        let path = workspace.root.join(name);
+        let mut known = self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        known
+            .entry(path)
+            .or_insert_with_key(|path| match files::read(path, files::MAX_FILE) {
+                Ok(Content::Text(text)) => {
+                    let lines = Lines::new(&text.text);
+                    Some(Arc::new((text.text, lines)))
+                }
+                _ => None,
+            })
+            .clone()
+    }
+}
+
+impl Report {
+    pub(crate) fn findings(&self) -> usize {
+        self.files.iter().map(|f| f.findings.len()).sum()
+    }
+}
+
+/// A file to vet.
+struct Task {
+    path: PathBuf,
+    shown: String,
+    /// Named by the user: read whatever its type.
+    explicit: bool,
+}
+
+/// What vetting one file gave.
+#[derive(Default)]
+struct Done {
+    report: Option<FileReport>,
+    notices: Vec<String>,
+    checked: bool,
+}
+
+/// Runs the command.
+pub fn run(args: &CheckArgs) -> anyhow::Result<Outcome> {
+    let started = Instant::now();
+    let session = Session::new(args)?;
+    let mut notices = Vec::new();
+    let done: Vec<Done> = if args.paths.iter().any(|p| p.as_os_str() == "-") {
+        anyhow::ensure!(args.paths.len() == 1, "`-` (standard input) cannot be combined with other paths");
+        anyhow::ensure!(args.diff.is_none(), "--diff needs files, not standard input");
+        vec![session.stdin()?]
+    } else {
+        let tasks = session.tasks(&mut notices)?;
+        session.check_flags()?;
+        session.vet_all(&tasks)?
+    };
+    session.check_flags()?;
+    let mut report = Report { files: Vec::new(), notices, checked: 0, elapsed: Duration::ZERO, others: Others::default() };
+    for one in done {
+        report.checked += usize::from(one.checked);
+        report.notices.extend(one.notices);
+        report.files.extend(one.report);
+    }
+    let workspaces = session.workspaces.all();
+    for problem in workspaces.iter().flat_map(|w| &w.problems) {
+        report.notices.push(problem.to_string());
+    }
+    report.elapsed = started.elapsed();
+    let mut out = io::BufWriter::new(io::stdout().lock());
+    let written = match args.format {
+        Format::Text => text::write(&mut out, &report, &text::Style::of_terminal()),
+        Format::Json => json::write(&mut out, &report),
+        Format::Sarif => sarif::write(&mut out, &report, &workspaces),
+        Format::Github => github::write(&mut out, &report),
+    };
+    // A reader that has seen enough (`| head`) is no trouble of ours.
+    match written.and_then(|()| out.flush()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => return Err(error.into()),
+        _ => {}
+    }
+    if args.format != Format::Text {
+        for notice in &report.notices {
+            eprintln!("qualm: {}", crate::lines::one_line(notice));
+        }
+    }
+    Ok(if report.findings() > 0 { Outcome::Findings } else { Outcome::Clean })
+}
+
+struct Session<'a> {
+    args: &'a CheckArgs,
+    cwd: PathBuf,
+    workspaces: Workspaces,
+    /// Whether the format shows rewrites.
+    fixes: bool,
+}
+
+impl<'a> Session<'a> {
+    fn new(args: &'a CheckArgs) -> anyhow::Result<Self> {
+        let cwd = std::env::current_dir()?;
+        let cwd = cwd.canonicalize().unwrap_or(cwd);
+        let fallback = fallback_root(&cwd, &args.paths);
+        let workspaces = Workspaces::new(fallback, args.judging.overrides(args.origin));
+        Ok(Self { args, cwd, workspaces, fixes: !args.no_fixes && args.format != Format::Github })
+    }
+
+    /// Stops on a broken configuration and on flags that name unknown rules, before time is spent.
+    fn check_flags(&self) -> anyhow::Result<()> {
+        let all = self.workspaces.all();
+        let fatal: Vec<String> = all.iter().flat_map(|w| &w.problems).filter(|p| p.fatal).map(ToString::to_string).collect();
+        anyhow::ensure!(fatal.is_empty(), "{}", fatal.join("\n"));
+        for id in self.args.judging.rule.iter().chain(&self.args.judging.no_rule) {
+            let known = all.is_empty() || all.iter().any(|w| w.engine.rules().rule(id).is_some());
+            anyhow::ensure!(known, "no rule has the id `{id}`{}", crate::workspace::suggest(all[0].engine.rules(), id));
+        }
+        Ok(())
+    }
+
+    fn shown(&self, path: &Path) -> String {
+        path.strip_prefix(&self.cwd).unwrap_or(path).to_string_lossy().replace('\\', "/")
+    }
+
+    fn tasks(&self, notices: &mut Vec<String>) -> anyhow::Result<Vec<Task>> {
+        let here = [PathBuf::from(".")];
+        let paths: &[PathBuf] = if self.args.paths.is_empty() { &here } else { &self.args.paths };
+        let mut tasks = Vec::new();
+        let mut seen = rustc_hash::FxHashSet::default();
+        for path in paths {
+            let real = path.canonicalize().map_err(|e| anyhow::anyhow!("{}: {e}", path.display()))?;
+            let explicit = !real.is_dir();
+            let found = if explicit { vec![Ok(real.clone())] } else { files::walk(&real, self.args.hidden) };
+            for file in found {
+                match file {
+                    Ok(path) if explicit || files::is_candidate(&path) => {
+                        let workspace = self.workspaces.of(path.parent().unwrap_or(&self.cwd));
+                        if !workspace.config.excluded(&path) && seen.insert(path.clone()) {
+                            tasks.push(Task { shown: self.shown(&path), path, explicit });
+                        }
+                    }
+                    Ok(_) => {}
+                    Err(error) => notices.push(error),
+                }
+            }
+        }
+        Ok(tasks)
+    }
+
+    fn vet_all(&self, tasks: &[Task]) -> anyhow::Result<Vec<Done>> {
+        let bases = match &self.args.diff {
+            Some(reference) => Some(git::Bases::read(reference, tasks.iter().map(|t| t.path.as_path()), files::MAX_FILE)?),
+            None => None,
+        };
+        let progress = Progress::new(tasks.len());
+        let projects = Projects::default();
+        let done = tasks
+            .par_iter()
+            .map(|task| {
+                let done = self.vet_file(task, bases.as_ref(), &projects);
+                progress.step();
+                done
+            })
+            .collect();
+        progress.finish();
+        Ok(done)
+    }
+
+    fn vet_file(&self, task: &Task, bases: Option<&git::Bases>, projects: &Projects) -> Done {
+        let notice = |message: String| Done { notices: vec![format!("{}: {message}", task.shown)], ..Done::default() };
+        let base = match bases.map(|b| b.of(&task.path)) {
+            Some(git::Base::Same) => return Done { checked: true, ..Done::default() },
+            other => other,
+        };
+        let Text { text, lossy } = match files::read(&task.path, self.args.max_size()) {
+            Ok(Content::Text(text)) => text,
+            Ok(Content::Binary) if task.explicit => return notice("skipped: not a text file".into()),
+            Ok(Content::Binary) => return Done::default(),
+            Ok(Content::TooLarge(size)) => return notice(format!("skipped: {size} bytes, the limit is {}", self.args.max_size())),
+            Err(error) => return notice(format!("skipped: {error}")),
+        };
+        let workspace = self.workspaces.of(task.path.parent().unwrap_or(&self.cwd));
+        let name = workspace.name_of(&task.path);
+        let language = self.args.language.or_else(|| Language::by_path(&name));
+        let project = projects.of(&workspace);
+        let mut done = self.vet(&workspace, &name, language, text, lossy, base, &*project);
+        if let Some(report) = &mut done.report {
+            report.shown.clone_from(&task.shown);
+        }
+        if lossy && language.is_some() {
+            done.notices.push(format!("{}: not UTF-8; other bytes were read as `?`", task.shown));
+        }
+        done
+    }
+
+    #[allow(clippy::too_many_arguments)]
+    fn vet(
+        &self,
+        workspace: &Arc<Workspace>,
+        name: &Arc<str>,
+        language: Option<Language>,
+        text: String,
+        lossy: bool,
+        base: Option<git::Base<'_>>,
+        project: &Files,
+    ) -> Done {
+        let foreign = workspace.strictness(if workspace.config.foreign.value { Foreign::All } else { Foreign::None });
+        let file = Vetted::new(name, language, &text, foreign);
+        drop(text);
+        let Some(analysis) = workspace.analyse(&file, &mut Cache::default(), project, &|| false) else { return Done::default() };
+        let mut done = Done { checked: true, ..Done::default() };
+        if analysis.exhausted {
+            done.notices.push(format!("{name}: too involved to follow to the end; findings may be missing"));
+        }
+        let lines = Lines::new(file.text());
+        let mut findings = analysis.findings;
+        if let Some(base) = base {
+            let changed = base.changed(file.text());
+            findings.retain(|f| changed.concerns(&lines, f));
+            if let (Vetted::Source(source), git::Base::Text(before)) = (&file, &base) {
+                findings.extend(workspace.shown(workspace.engine.changes(before, source)));
+                findings.sort_by(|a, b| (a.span.start, a.span.end, &a.rule).cmp(&(b.span.start, b.span.end, &b.rule)));
+                findings.dedup();
+            }
+        }
+        if findings.is_empty() {
+            return done;
+        }
+        let findings = findings
+            .into_iter()
+            .map(|finding| {
+                let fix = match &file {
+                    Vetted::Source(source) if self.fixes && !lossy => Some(workspace.engine.fix(source, &finding, project)),
+                    _ => None,
+                };
+                Reported { finding, fix }
+            })
+            .collect();
+        let text = file.text().clone();
+        done.report = Some(FileReport { shown: name.to_string(), name: name.clone(), workspace: workspace.clone(), text, lines, findings });
+        done
+    }
+
+    fn stdin(&self) -> anyhow::Result<Done> {
+        let given = self.args.stdin_filename.as_deref();
+        let path = self.cwd.join(given.unwrap_or(Path::new("stdin")));
+        let workspace = self.workspaces.of(path.parent().unwrap_or(&self.cwd));
+        self.check_flags()?;
+        let language = self.args.language.or_else(|| Language::by_path(&path.to_string_lossy()));
+        anyhow::ensure!(
+            language.is_some() || given.is_some(),
+            "what language is standard input? Say it with --stdin-filename NAME or --language LANGUAGE"
+        );
+        let shown = given.map_or_else(|| "<stdin>".into(), |p| p.to_string_lossy().into_owned());
+        let text = match files::read_stdin(self.args.max_size())? {
+            Content::Text(text) => text,
+            Content::Binary => anyhow::bail!("standard input is not text"),
+            Content::TooLarge(_) => anyhow::bail!("standard input is larger than {} bytes", self.args.max_size()),
+        };
+        let name: Arc<str> = if given.is_some() { workspace.name_of(&path) } else { "<stdin>".into() };
+        let project = Files::new(workspace.root.clone());
+        let mut done = self.vet(&workspace, &name, language, text.text, text.lossy, None, &project);
+        if let Some(report) = &mut done.report {
+            report.shown = shown;
+        }
+        Ok(done)
+    }
+}
+
+/// The root of files in no marked project: where the user stands, or else the first folder given.
+fn fallback_root(cwd: &Path, paths: &[PathBuf]) -> PathBuf {
+    let first = paths.iter().find_map(|p| p.canonicalize().ok()).unwrap_or_else(|| cwd.to_owned());
+    let home = std::env::home_dir().unwrap_or_default();
+    if first.starts_with(cwd) && cwd.parent().is_some() && cwd != home {
+        return cwd.to_owned();
+    }
+    if first.is_dir() { first } else { first.parent().unwrap_or(cwd).to_owned() }
+}
+
+/// One view of the file system per project root, shared by all threads.
+#[derive(Default)]
+struct Projects(dashmap::DashMap<PathBuf, Arc<Files>>);
+
+impl Projects {
+    fn of(&self, workspace: &Workspace) -> Arc<Files> {
+        if let Some(files) = self.0.get(&workspace.root) {
+            return files.clone();
+        }
+        self.0.entry(workspace.root.clone()).or_insert_with(|| Arc::new(Files::new(workspace.root.clone()))).clone()
+    }
+}
+
+/// A progress bar that appears only on a terminal and only when the work takes long.
+struct Progress {
+    total: usize,
+    started: Instant,
+    count: std::sync::atomic::AtomicUsize,
+    bar: OnceLock<ProgressBar>,
+    terminal: bool,
+}
+
+impl Progress {
+    fn new(total: usize) -> Self {
+        let terminal = io::stderr().is_terminal();
+        Self { total, started: Instant::now(), count: Default::default(), bar: OnceLock::new(), terminal }
+    }
+
+    fn step(&self) {
+        let count = self.count.fetch_add(1, std::sync::atomic::Ordering::Relaxed) + 1;
+        if !self.terminal || self.started.elapsed() < Duration::from_millis(700) {
+            return;
+        }
+        let bar = self.bar.get_or_init(|| {
+            let bar = ProgressBar::with_draw_target(Some(self.total as u64), ProgressDrawTarget::stderr());
+            if let Ok(style) = ProgressStyle::with_template("{bar:32} {pos}/{len} files  {eta} left") {
+                bar.set_style(style);
+            }
+            bar
+        });
+        bar.set_position(count as u64);
+    }
+
+    fn finish(&self) {
+        if let Some(bar) = self.bar.get() {
+            bar.finish_and_clear();
+        }
+    }
+}

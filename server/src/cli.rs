@@ -1,0 +1,182 @@
+//! The command line: what can be typed and what it means.
+
+use crate::config::{Config, Level, Setting};
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use qualm_engine::{Confidence, Language, Persona};
+use std::path::PathBuf;
+
+/// How a command ended; the process's exit code.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// Nothing to say: 0.
+    Clean,
+    /// There are findings (or rewrites left to apply): 1.
+    Findings,
+    /// Something kept the command from doing its work: 2.
+    Trouble,
+}
+
+impl Outcome {
+    /// The exit code.
+    pub fn code(self) -> u8 {
+        match self {
+            Outcome::Clean => 0,
+            Outcome::Findings => 1,
+            Outcome::Trouble => 2,
+        }
+    }
+}
+
+/// Vets code as it enters the editor: says what is risky in it and why, and offers rewrites that were proven first.
+#[derive(Debug, Parser)]
+#[command(name = "qualm", version, max_term_width = 100, after_help = "Exit codes: 0 clean, 1 findings, 2 trouble.")]
+pub struct Cli {
+    #[allow(missing_docs)]
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Vet files and folders
+    #[command(after_help = CHECK_EXAMPLES)]
+    Check(CheckArgs),
+}
+
+const CHECK_EXAMPLES: &str = "Examples:
+  qualm check                              this folder, .gitignore honoured
+  qualm check src/app.py                   one file
+  qualm check --diff origin/main           only what changed since then
+  qualm check --as foreign snippet.js      as strictly as text that was just pasted
+  qualm check --format sarif > qualm.sarif for code scanning
+  git show HEAD:a.py | qualm check - --stdin-filename a.py
+
+Exit codes: 0 clean, 1 findings, 2 trouble.";
+
+/// How a report is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// For people: excerpt, path, reason and rewrite
+    Text,
+    /// For scripts: one object with all findings
+    Json,
+    /// SARIF 2.1.0, for code scanning services
+    Sarif,
+    /// Annotations in a GitHub workflow
+    Github,
+}
+
+/// How strictly text is vetted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Origin {
+    /// As text from outside: pedantic rules speak too
+    Foreign,
+    /// As text somebody here wrote
+    Typed,
+}
+
+/// Flags that decide which findings are shown, common to several commands.
+#[derive(Clone, Debug, Default, Args)]
+pub struct Judging {
+    /// Show only findings at least this sure [default: medium, or as configured]
+    #[arg(long, value_name = "LEVEL", value_parser = confidence)]
+    pub min_confidence: Option<Confidence>,
+    /// Only this rule (repeatable)
+    #[arg(long, value_name = "ID")]
+    pub rule: Vec<String>,
+    /// Without this rule (repeatable)
+    #[arg(long, value_name = "ID")]
+    pub no_rule: Vec<String>,
+    /// Which rules speak everywhere: regular, pedantic (those for foreign text too) or auditor (all)
+    #[arg(long, value_name = "PERSONA", value_parser = persona)]
+    pub persona: Option<Persona>,
+}
+
+impl Judging {
+    /// Puts the flags on top of a configuration.
+    pub fn overrides(&self, origin: Option<Origin>) -> impl Fn(&mut Config) + Send + Sync + 'static {
+        let judging = self.clone();
+        move |config| {
+            if let Some(confidence) = judging.min_confidence {
+                config.min_confidence = Setting::flag(confidence, "--min-confidence");
+            }
+            if let Some(persona) = judging.persona {
+                config.persona = Setting::flag(persona, "--persona");
+            }
+            if let Some(origin) = origin {
+                config.foreign = Setting::flag(origin == Origin::Foreign, "--as");
+            }
+            if !judging.rule.is_empty() {
+                config.only = Some(judging.rule.iter().cloned().collect());
+            }
+            for id in &judging.no_rule {
+                config.rules.insert(id.clone(), Setting::flag(Level::Off, "--no-rule"));
+            }
+        }
+    }
+}
+
+/// `qualm check`.
+#[derive(Debug, Args)]
+pub struct CheckArgs {
+    /// Files and folders, or `-` for standard input [default: this folder]
+    pub paths: Vec<PathBuf>,
+    /// Only findings that concern lines changed since this commit, branch or tag
+    #[arg(long, value_name = "REF", allow_hyphen_values = true)]
+    pub diff: Option<String>,
+    /// How strictly to vet [default: typed, or as configured]
+    #[arg(long = "as", value_name = "ORIGIN", value_enum)]
+    pub origin: Option<Origin>,
+    #[allow(missing_docs)]
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    pub format: Format,
+    #[allow(missing_docs)]
+    #[command(flatten)]
+    pub judging: Judging,
+    /// Do not work out rewrites (faster)
+    #[arg(long)]
+    pub no_fixes: bool,
+    /// Look into hidden files and folders too
+    #[arg(long)]
+    pub hidden: bool,
+    /// Skip files larger than this many KiB
+    #[arg(long, value_name = "KIB", default_value_t = crate::files::MAX_FILE / 1024)]
+    pub max_size: u64,
+    /// The name that standard input has in the project
+    #[arg(long, value_name = "NAME")]
+    pub stdin_filename: Option<PathBuf>,
+    /// The language, where the file name does not tell it
+    #[arg(long, value_name = "LANGUAGE", value_parser = language)]
+    pub language: Option<Language>,
+}
+
+impl CheckArgs {
+    /// The size limit in bytes.
+    pub fn max_size(&self) -> u64 {
+        self.max_size.saturating_mul(1024)
+    }
+}
+
+fn choose<T>(text: &str, choices: &[(&str, T)]) -> Result<T, String>
+where
+    T: Copy,
+{
+    let names: Vec<&str> = choices.iter().map(|c| c.0).collect();
+    choices.iter().find(|c| c.0 == text).map(|c| c.1).ok_or_else(|| format!("one of {}", names.join(", ")))
+}
+
+fn confidence(text: &str) -> Result<Confidence, String> {
+    choose(text, &[("low", Confidence::Low), ("medium", Confidence::Medium), ("high", Confidence::High)])
+}
+
+fn persona(text: &str) -> Result<Persona, String> {
+    choose(text, &[("regular", Persona::Regular), ("pedantic", Persona::Pedantic), ("auditor", Persona::Auditor)])
+}
+
+fn language(text: &str) -> Result<Language, String> {
+    Language::by_name(text).or_else(|| Language::by_id(text)).ok_or_else(|| {
+        let names: Vec<&str> = Language::all().map(|l| l.info().name).collect();
+        format!("one of {}", names.join(", "))
+    })
+}

@@ -1,0 +1,201 @@
+//! Reading files that may be hostile: bounded size, any bytes, and the walk over folders.
+
+use std::{
+    fs::File,
+    io::{self, Read},
+    path::{Path, PathBuf},
+};
+
+/// Files above this many bytes are not analysed: nobody writes them by hand, and minified bundles only cost time.
+pub const MAX_FILE: u64 = 2 * 1024 * 1024;
+
+/// What reading a file gave.
+#[derive(Debug)]
+pub enum Content {
+    /// Its text.
+    Text(Text),
+    /// Not text (a NUL byte near its start), so nothing to analyse.
+    Binary,
+    /// Larger than the limit; its size in bytes.
+    TooLarge(u64),
+}
+
+/// The text of a file with byte offsets that are those of the file.
+#[derive(Clone, Debug)]
+pub struct Text {
+    /// The text; bytes that are not UTF-8 are read as `?`, one for one, so that offsets stay true.
+    pub text: String,
+    /// Whether such bytes were there; the text must then not be written back.
+    pub lossy: bool,
+}
+
+impl Text {
+    /// Decodes bytes.
+    pub fn new(bytes: Vec<u8>) -> Self {
+        match String::from_utf8(bytes) {
+            Ok(text) => Self { text, lossy: false },
+            Err(error) => {
+                let bytes = error.into_bytes();
+                let mut text = String::with_capacity(bytes.len());
+                for chunk in bytes.utf8_chunks() {
+                    text.push_str(chunk.valid());
+                    text.extend(std::iter::repeat_n('?', chunk.invalid().len()));
+                }
+                Self { text, lossy: true }
+            }
+        }
+    }
+}
+
+/// Reads a regular file of at most `limit` bytes. Devices and pipes are an error: reading them may never end.
+pub fn read(path: &Path, limit: u64) -> io::Result<Content> {
+    let file = File::open(path)?;
+    let metadata = file.metadata()?;
+    if !metadata.is_file() {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "not a regular file"));
+    }
+    if metadata.len() > limit {
+        return Ok(Content::TooLarge(metadata.len()));
+    }
+    let mut bytes = Vec::with_capacity(metadata.len() as usize + 1);
+    // One byte more than allowed tells a file that grows while it is read.
+    file.take(limit + 1).read_to_end(&mut bytes)?;
+    Ok(judge(bytes, limit))
+}
+
+/// Reads standard input under the same limits.
+pub fn read_stdin(limit: u64) -> io::Result<Content> {
+    let mut bytes = Vec::new();
+    io::stdin().lock().take(limit + 1).read_to_end(&mut bytes)?;
+    Ok(judge(bytes, limit))
+}
+
+fn judge(bytes: Vec<u8>, limit: u64) -> Content {
+    if bytes.len() as u64 > limit {
+        Content::TooLarge(bytes.len() as u64)
+    } else if bytes.iter().take(8192).any(|b| *b == 0) {
+        Content::Binary
+    } else {
+        Content::Text(Text::new(bytes))
+    }
+}
+
+/// A file to look at, or why a place could not be looked into.
+pub type Found = Result<PathBuf, String>;
+
+/// The regular files under a folder, sorted: ignore files (`.gitignore`, `.ignore`) are honoured, hidden files
+/// and symbolic links are left out (a linked file inside the folder is found under its own name).
+pub fn walk(folder: &Path, hidden: bool) -> Vec<Found> {
+    ignore::WalkBuilder::new(folder)
+        .hidden(!hidden)
+        .require_git(false)
+        .follow_links(false)
+        .filter_entry(|e| e.file_name() != ".git")
+        .sort_by_file_name(Ord::cmp)
+        .build()
+        .filter_map(|entry| match entry {
+            Ok(entry) if entry.file_type().is_some_and(|t| t.is_file()) => Some(Ok(entry.into_path())),
+            Ok(_) => None,
+            Err(error) => Some(Err(error.to_string())),
+        })
+        .collect()
+}
+
+/// Whether a file of this name is worth reading: source code and the text formats rules speak about, not
+/// media, archives or binaries. Unknown extensions are read; their content decides.
+pub fn is_candidate(path: &Path) -> bool {
+    const NEVER: &[&str] = &[
+        "png",
+        "jpg",
+        "jpeg",
+        "gif",
+        "webp",
+        "ico",
+        "bmp",
+        "tiff",
+        "avif",
+        "heic",
+        "mp3",
+        "mp4",
+        "wav",
+        "ogg",
+        "webm",
+        "mov",
+        "avi",
+        "flac",
+        "zip",
+        "gz",
+        "bz2",
+        "xz",
+        "zst",
+        "7z",
+        "rar",
+        "tar",
+        "tgz",
+        "jar",
+        "war",
+        "whl",
+        "so",
+        "dll",
+        "dylib",
+        "exe",
+        "o",
+        "a",
+        "obj",
+        "lib",
+        "class",
+        "pyc",
+        "pyo",
+        "wasm",
+        "pdf",
+        "woff",
+        "woff2",
+        "ttf",
+        "otf",
+        "eot",
+        "db",
+        "sqlite",
+        "sqlite3",
+        "parquet",
+        "npy",
+        "npz",
+        "pt",
+        "pth",
+        "onnx",
+        "safetensors",
+        "bin",
+        "map",
+        "snap",
+        "lock",
+        "svg",
+        "csv",
+        "tsv",
+        "po",
+    ];
+    path.extension().and_then(|e| e.to_str()).is_none_or(|e| !NEVER.contains(&e.to_ascii_lowercase().as_str()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn invalid_bytes_keep_their_offsets() {
+        let text = Text::new(b"a = '\xe9\xff' # \xc3\xa9".to_vec());
+        assert!(text.lossy);
+        assert_eq!(text.text, "a = '??' # é");
+        assert_eq!(text.text.len(), 13);
+    }
+
+    #[test]
+    fn only_regular_files_of_bounded_size_are_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.py");
+        std::fs::write(&path, "x = 1\n").unwrap();
+        assert!(matches!(read(&path, 10).unwrap(), Content::Text(t) if t.text == "x = 1\n"));
+        assert!(matches!(read(&path, 3).unwrap(), Content::TooLarge(6)));
+        assert!(read(folder.path(), 10).is_err());
+        std::fs::write(&path, "x\0").unwrap();
+        assert!(matches!(read(&path, 10).unwrap(), Content::Binary));
+    }
+}

@@ -1,0 +1,184 @@
+//! What changed since a commit. Old texts come from `git cat-file`, the comparison is made here: `git diff` may run
+//! programs that the repository's configuration names (external diff, text conversion, clean filters, file system
+//! monitor), and nothing from a workspace may be executed.
+
+use crate::lines::Lines;
+use anyhow::{Context, bail, ensure};
+use qualm_engine::Finding;
+use rustc_hash::FxHashMap;
+use similar::{Algorithm, DiffOp};
+use std::{
+    io::{BufRead, BufReader, Read, Write},
+    ops::Range,
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+    time::{Duration, Instant},
+};
+
+/// The texts of files at a commit.
+pub struct Bases {
+    texts: FxHashMap<PathBuf, Option<Vec<u8>>>,
+}
+
+/// What a file was at the commit.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Base<'a> {
+    /// Exactly what it is now.
+    Same,
+    /// This text.
+    Text(std::borrow::Cow<'a, str>),
+    /// It did not exist, or was not a text of bearable size: all of it counts as new.
+    New,
+}
+
+impl Bases {
+    /// Reads the old text of every file (absolute paths) at `reference`; older versions above `limit` bytes are not kept.
+    pub fn read<'p>(reference: &str, paths: impl Iterator<Item = &'p Path>, limit: u64) -> anyhow::Result<Self> {
+        let mut repositories: FxHashMap<PathBuf, Vec<PathBuf>> = FxHashMap::default();
+        let mut tops: FxHashMap<PathBuf, PathBuf> = FxHashMap::default();
+        for path in paths {
+            let folder = path.parent().unwrap_or(path);
+            let top = match tops.get(folder) {
+                Some(top) => top.clone(),
+                None => {
+                    let top = folder.ancestors().find(|d| d.join(".git").exists());
+                    let top = top.with_context(|| format!("--diff: {} is not in a git repository", path.display()))?.to_owned();
+                    tops.insert(folder.to_owned(), top.clone());
+                    top
+                }
+            };
+            repositories.entry(top).or_default().push(path.to_owned());
+        }
+        let mut texts = FxHashMap::default();
+        for (top, paths) in repositories {
+            let commit = resolve(&top, reference)?;
+            cat_files(&top, &commit, paths, limit, &mut texts)?;
+        }
+        Ok(Self { texts })
+    }
+
+    /// What the file was.
+    pub fn of(&self, path: &Path) -> Base<'_> {
+        match self.texts.get(path) {
+            Some(Some(old)) => {
+                if std::fs::read(path).is_ok_and(|now| now == *old) {
+                    Base::Same
+                } else {
+                    Base::Text(String::from_utf8_lossy(old))
+                }
+            }
+            _ => Base::New,
+        }
+    }
+}
+
+impl Base<'_> {
+    /// The lines that are new in `now`.
+    pub fn changed(&self, now: &str) -> Changed {
+        let Base::Text(old) = self else { return Changed::All };
+        let old: Vec<&str> = old.lines().collect();
+        let new: Vec<&str> = now.lines().collect();
+        let deadline = Instant::now() + Duration::from_secs(2);
+        let ops = similar::capture_diff_slices_deadline(Algorithm::Histogram, &old, &new, Some(deadline));
+        let ranges = ops.iter().filter(|op| !matches!(op, DiffOp::Equal { .. } | DiffOp::Delete { .. })).map(DiffOp::new_range);
+        Changed::Lines(ranges.collect())
+    }
+}
+
+/// 0-based lines that are new.
+pub enum Changed {
+    #[allow(missing_docs)]
+    All,
+    #[allow(missing_docs)]
+    Lines(Vec<Range<usize>>),
+}
+
+impl Changed {
+    /// Whether a finding stands on a changed line, or its path leads over one.
+    pub fn concerns(&self, lines: &Lines, finding: &Finding) -> bool {
+        let Changed::Lines(ranges) = self else { return true };
+        let touches = |span: &Range<usize>| {
+            let touched = lines.touched(span);
+            ranges.iter().any(|r| r.start < touched.end && touched.start < r.end)
+        };
+        touches(&finding.span) || finding.path.iter().any(|s| s.file.is_none() && touches(&s.span))
+    }
+}
+
+/// A git command that runs nothing but git itself, asks nobody and changes nothing.
+fn git(top: &Path) -> Command {
+    let mut command = Command::new("git");
+    command.arg("-C").arg(top).args(["-c", "core.fsmonitor=false", "-c", "core.hooksPath=/dev/null", "--no-pager"]);
+    command.env("GIT_TERMINAL_PROMPT", "0").env("GIT_OPTIONAL_LOCKS", "0").env("GIT_NO_LAZY_FETCH", "1").env("LC_ALL", "C");
+    for name in ["GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_EXTERNAL_DIFF"] {
+        command.env_remove(name);
+    }
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command
+}
+
+fn resolve(top: &Path, reference: &str) -> anyhow::Result<String> {
+    let revision = format!("{reference}^{{commit}}");
+    let output = git(top)
+        .args(["rev-parse", "--verify", "--quiet", "--end-of-options", &revision])
+        .output()
+        .context("--diff needs the `git` command")?;
+    let commit = String::from_utf8_lossy(&output.stdout).trim().to_owned();
+    let is_hash = commit.len() >= 40 && commit.bytes().all(|b| b.is_ascii_hexdigit());
+    if !output.status.success() || !is_hash {
+        let reason = String::from_utf8_lossy(&output.stderr);
+        let reason = reason.lines().next().unwrap_or("").trim_start_matches("fatal: ");
+        bail!(
+            "--diff: {reference:?} names no commit in {}{}",
+            top.display(),
+            if reason.is_empty() { String::new() } else { format!(" ({reason})") }
+        );
+    }
+    Ok(commit)
+}
+
+fn cat_files(
+    top: &Path,
+    commit: &str,
+    paths: Vec<PathBuf>,
+    limit: u64,
+    texts: &mut FxHashMap<PathBuf, Option<Vec<u8>>>,
+) -> anyhow::Result<()> {
+    // The protocol is line based, so a name with a line break cannot be asked for; such a file counts as new.
+    let named: Vec<(PathBuf, String)> = paths
+        .into_iter()
+        .filter_map(|path| {
+            let name = path.strip_prefix(top).ok()?.to_str()?.replace('\\', "/");
+            (!name.contains(['\n', '\r'])).then_some((path, name))
+        })
+        .collect();
+    let mut child = git(top).args(["cat-file", "--batch"]).stdin(Stdio::piped()).stderr(Stdio::null()).spawn()?;
+    let mut input = child.stdin.take().context("git's input")?;
+    let mut output = BufReader::new(child.stdout.take().context("git's output")?);
+    let requests: Vec<String> = named.iter().map(|(_, name)| format!("{commit}:{name}\n")).collect();
+    // Written from a thread of its own: git answers while it reads, and a full pipe on both sides would never end.
+    let writer = std::thread::spawn(move || requests.iter().try_for_each(|r| input.write_all(r.as_bytes())));
+    for (path, name) in named {
+        let mut header = String::new();
+        output.read_line(&mut header)?;
+        ensure!(!header.is_empty(), "--diff: git ended early");
+        // A missing object is answered with the request and the word `missing`.
+        let answer = header.trim_end().strip_prefix(&format!("{commit}:{name}")).unwrap_or(header.trim_end());
+        let mut parts = answer.split(' ').skip(1);
+        let (Some(kind), Some(Ok(size))) = (parts.next(), parts.next().map(str::parse::<u64>)) else { continue };
+        let keep = kind == "blob" && size <= limit;
+        let mut body = Vec::new();
+        let mut part = (&mut output).take(size + 1);
+        if keep {
+            part.read_to_end(&mut body)?;
+            body.pop();
+        } else {
+            std::io::copy(&mut part, &mut std::io::sink())?;
+        }
+        texts.insert(path, keep.then_some(body));
+    }
+    drop(output);
+    let _ = writer.join();
+    child.wait()?;
+    Ok(())
+}
