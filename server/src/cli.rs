@@ -42,6 +42,14 @@ pub enum Command {
     /// Vet files and folders
     #[command(after_help = CHECK_EXAMPLES)]
     Check(CheckArgs),
+    /// Apply rewrites that were proven
+    #[command(after_help = FIX_EXAMPLES)]
+    Fix(FixArgs),
+    /// Show the page of a rule, or list all rules
+    Explain(ExplainArgs),
+    /// Show the settings that hold for a place
+    #[command(after_help = CONFIG_EXAMPLES)]
+    Config(ConfigArgs),
 }
 
 const CHECK_EXAMPLES: &str = "Examples:
@@ -53,6 +61,26 @@ const CHECK_EXAMPLES: &str = "Examples:
   git show HEAD:a.py | qualm check - --stdin-filename a.py
 
 Exit codes: 0 clean, 1 findings, 2 trouble.";
+
+const FIX_EXAMPLES: &str = "Examples:
+  qualm fix                    apply safe rewrites here, after showing each file's diff and asking
+  qualm fix --dry-run src      only show the diff
+  qualm fix --yes --review     apply also those that want a second look (then review them)
+
+Exit codes: 0 nothing left to apply, 1 rewrites were left, 2 trouble.";
+
+const CONFIG_EXAMPLES: &str = "Examples:
+  qualm config --why               every setting of this folder and where it came from
+  qualm config --why src/app.py    the same for a file, and whether it is excluded
+
+Settings live in qualm.toml, looked for from the file upwards to the top of the repository:
+  persona = \"regular\"            # regular | pedantic | auditor
+  min-confidence = \"medium\"      # low | medium | high
+  foreign = false                # vet text of unknown origin as foreign
+  exclude = [\"generated/\"]       # globs as in .gitignore
+  rules-dir = \".qualm/rules\"     # the team's own rules
+  [rules]
+  \"sql-injection\" = \"warning\"   # off | info | warning | error";
 
 /// How a report is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -94,6 +122,11 @@ pub struct Judging {
 }
 
 impl Judging {
+    /// Every rule id that was named.
+    pub fn rule_ids(&self) -> Vec<&str> {
+        self.rule.iter().chain(&self.no_rule).map(String::as_str).collect()
+    }
+
     /// Puts the flags on top of a configuration.
     pub fn overrides(&self, origin: Option<Origin>) -> impl Fn(&mut Config) + Send + Sync + 'static {
         let judging = self.clone();
@@ -128,7 +161,7 @@ pub struct CheckArgs {
     /// How strictly to vet [default: typed, or as configured]
     #[arg(long = "as", value_name = "ORIGIN", value_enum)]
     pub origin: Option<Origin>,
-    #[allow(missing_docs)]
+    /// How the report is written
     #[arg(long, value_enum, default_value_t = Format::Text)]
     pub format: Format,
     #[allow(missing_docs)]
@@ -156,6 +189,66 @@ impl CheckArgs {
     pub fn max_size(&self) -> u64 {
         self.max_size.saturating_mul(1024)
     }
+}
+
+/// `qualm fix`.
+#[derive(Debug, Args)]
+pub struct FixArgs {
+    /// Files and folders [default: this folder]
+    pub paths: Vec<PathBuf>,
+    /// Apply also rewrites that may change behaviour and want a second look
+    #[arg(long)]
+    pub review: bool,
+    /// Do not ask
+    #[arg(long, short, conflicts_with = "dry_run")]
+    pub yes: bool,
+    /// Show what would be done, write nothing
+    #[arg(long, short = 'n')]
+    pub dry_run: bool,
+    /// How strictly to vet [default: typed, or as configured]
+    #[arg(long = "as", value_name = "ORIGIN", value_enum)]
+    pub origin: Option<Origin>,
+    #[allow(missing_docs)]
+    #[command(flatten)]
+    pub judging: Judging,
+    /// Look into hidden files and folders too
+    #[arg(long)]
+    pub hidden: bool,
+}
+
+/// `qualm explain`.
+#[derive(Debug, Args)]
+pub struct ExplainArgs {
+    /// Rule id; without it, all rules are listed
+    pub id: Option<String>,
+    /// How the page is written
+    #[arg(long, value_enum, default_value_t = Page::Text)]
+    pub format: Page,
+}
+
+/// How a rule's page is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Page {
+    /// For a terminal
+    Text,
+    /// Markdown
+    Markdown,
+}
+
+/// `qualm config`.
+#[derive(Debug, Args)]
+pub struct ConfigArgs {
+    /// A file or folder [default: this folder]
+    pub path: Option<PathBuf>,
+    /// Say for every value which file and line, or which flag, it came from
+    #[arg(long)]
+    pub why: bool,
+    /// As for `check`
+    #[arg(long = "as", value_name = "ORIGIN", value_enum)]
+    pub origin: Option<Origin>,
+    #[allow(missing_docs)]
+    #[command(flatten)]
+    pub judging: Judging,
 }
 
 fn choose<T>(text: &str, choices: &[(&str, T)]) -> Result<T, String>

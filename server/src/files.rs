@@ -90,7 +90,7 @@ pub fn walk(folder: &Path, hidden: bool) -> Vec<Found> {
         .hidden(!hidden)
         .require_git(false)
         .follow_links(false)
-        .filter_entry(|e| e.file_name() != ".git")
+        .filter_entry(|e| !(e.file_type().is_some_and(|t| t.is_dir()) && is_not_ours(e.path())))
         .sort_by_file_name(Ord::cmp)
         .build()
         .filter_map(|entry| match entry {
@@ -99,6 +99,15 @@ pub fn walk(folder: &Path, hidden: bool) -> Vec<Found> {
             Err(error) => Some(Err(error.to_string())),
         })
         .collect()
+}
+
+/// Folders of version control, of installed packages and of caches, whether or not an ignore file names them.
+fn is_not_ours(folder: &Path) -> bool {
+    let name = folder.file_name().and_then(|n| n.to_str()).unwrap_or("");
+    matches!(
+        name,
+        ".git" | ".hg" | ".jj" | ".svn" | "node_modules" | "bower_components" | "site-packages" | "__pycache__" | ".tox" | ".nox"
+    ) || folder.join("pyvenv.cfg").is_file()
 }
 
 /// Whether a file of this name is worth reading: source code and the text formats rules speak about, not
@@ -172,7 +181,61 @@ pub fn is_candidate(path: &Path) -> bool {
         "tsv",
         "po",
     ];
-    path.extension().and_then(|e| e.to_str()).is_none_or(|e| !NEVER.contains(&e.to_ascii_lowercase().as_str()))
+    let name = path.file_name().and_then(|n| n.to_str()).unwrap_or("");
+    let minified = [".min.js", ".min.mjs", ".min.css"].iter().any(|end| name.ends_with(end));
+    !minified && path.extension().and_then(|e| e.to_str()).is_none_or(|e| !NEVER.contains(&e.to_ascii_lowercase().as_str()))
+}
+
+/// A file to look at.
+#[derive(Clone, Debug)]
+pub struct Task {
+    /// Absolute, symbolic links resolved.
+    pub path: PathBuf,
+    /// As a person at the command line would name it.
+    pub shown: String,
+    /// Named by the user: read whatever its type.
+    pub explicit: bool,
+}
+
+/// The files that the given paths lead to, each once, and what could not be looked into. No path = this folder.
+pub fn collect(
+    paths: &[PathBuf],
+    cwd: &Path,
+    hidden: bool,
+    mut wanted: impl FnMut(&Path) -> bool,
+) -> anyhow::Result<(Vec<Task>, Vec<String>)> {
+    let here = [PathBuf::from(".")];
+    let paths: &[PathBuf] = if paths.is_empty() { &here } else { paths };
+    let mut tasks = Vec::new();
+    let mut notices = Vec::new();
+    let mut seen = rustc_hash::FxHashSet::default();
+    for path in paths {
+        let real = path.canonicalize().map_err(|e| anyhow::anyhow!("{}: {e}", path.display()))?;
+        let explicit = !real.is_dir();
+        let found = if explicit { vec![Ok(real)] } else { walk(&real, hidden) };
+        for file in found {
+            match file {
+                Ok(path) if (explicit || is_candidate(&path)) && wanted(&path) && !seen.contains(&path) => {
+                    seen.insert(path.clone());
+                    let shown = path.strip_prefix(cwd).unwrap_or(&path).to_string_lossy().replace('\\', "/");
+                    tasks.push(Task { path, shown, explicit });
+                }
+                Ok(_) => {}
+                Err(error) => notices.push(error),
+            }
+        }
+    }
+    Ok((tasks, notices))
+}
+
+/// The root of files in no marked project: where the user stands, or else the first folder given.
+pub fn fallback_root(cwd: &Path, paths: &[PathBuf]) -> PathBuf {
+    let first = paths.iter().find_map(|p| p.canonicalize().ok()).unwrap_or_else(|| cwd.to_owned());
+    let home = std::env::home_dir().unwrap_or_default();
+    if first.starts_with(cwd) && cwd.parent().is_some() && cwd != home {
+        return cwd.to_owned();
+    }
+    if first.is_dir() { first } else { first.parent().unwrap_or(cwd).to_owned() }
 }
 
 #[cfg(test)]

@@ -4,9 +4,13 @@
 pub mod check;
 pub mod cli;
 pub mod config;
+pub mod explain;
 pub mod files;
+pub mod fix;
 pub mod git;
 pub mod lines;
 pub mod project;
+pub mod report;
 pub mod rewrite;
+pub mod settings;
 pub mod workspace;

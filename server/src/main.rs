@@ -4,12 +4,16 @@ use clap::Parser;
 use qualm::{
     check,
     cli::{Cli, Command, Outcome},
+    explain, fix, settings,
 };
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
     let outcome = match Cli::parse().command {
         Command::Check(args) => check::run(&args),
+        Command::Fix(args) => fix::run(&args),
+        Command::Explain(args) => explain::run(&args),
+        Command::Config(args) => settings::run(&args),
     };
     let outcome = outcome.unwrap_or_else(|error| {
         for line in format!("{error:#}").lines() {

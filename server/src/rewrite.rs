@@ -3,7 +3,7 @@
 use crate::lines::Lines;
 use qualm_engine::{Edit, Fix};
 use similar::{ChangeTag, TextDiff};
-use std::ops::Range;
+use std::{ops::Range, time::Duration};
 
 /// A line of a diff.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -78,16 +78,27 @@ fn groups<'f>(lines: &Lines, fix: &'f Fix) -> Vec<(Range<usize>, Vec<&'f Edit>)>
 /// A line by line comparison.
 pub fn line_diff(old: &str, new: &str) -> Vec<DiffLine> {
     let diff = TextDiff::from_lines(old, new);
-    diff.iter_all_changes()
-        .map(|change| {
-            let line = change.value().trim_end_matches('\n').trim_end_matches('\r').to_owned();
-            match change.tag() {
-                ChangeTag::Equal => DiffLine::Same(line),
-                ChangeTag::Delete => DiffLine::Removed(line),
-                ChangeTag::Insert => DiffLine::Added(line),
-            }
-        })
-        .collect()
+    diff.iter_all_changes().map(|change| diff_line(change.tag(), change.value())).collect()
+}
+
+/// A comparison of whole texts, reduced to the changed parts with two lines around them.
+pub fn unified(old: &str, new: &str) -> Vec<DiffLine> {
+    let diff = TextDiff::configure().timeout(Duration::from_secs(2)).diff_lines(old, new);
+    let mut out = Vec::new();
+    for group in diff.grouped_ops(2) {
+        out.extend(group.first().map(|op| DiffLine::At(op.old_range().start + 1)));
+        out.extend(group.iter().flat_map(|op| diff.iter_changes(op)).map(|c| diff_line(c.tag(), c.value())));
+    }
+    out
+}
+
+fn diff_line(tag: ChangeTag, line: &str) -> DiffLine {
+    let line = line.trim_end_matches('\n').trim_end_matches('\r').to_owned();
+    match tag {
+        ChangeTag::Equal => DiffLine::Same(line),
+        ChangeTag::Delete => DiffLine::Removed(line),
+        ChangeTag::Insert => DiffLine::Added(line),
+    }
 }
 
 #[cfg(test)]

@@ -188,6 +188,18 @@ impl Workspaces {
         workspace
     }
 
+    /// Stops on a broken configuration and on rule ids that no project knows, before time is spent.
+    pub fn check(&self, ids: &[&str]) -> anyhow::Result<()> {
+        let all = self.all();
+        let fatal: Vec<String> = all.iter().flat_map(|w| &w.problems).filter(|p| p.fatal).map(ToString::to_string).collect();
+        anyhow::ensure!(fatal.is_empty(), "{}", fatal.join("\n"));
+        for id in ids {
+            let known = all.is_empty() || all.iter().any(|w| w.engine.rules().rule(id).is_some());
+            anyhow::ensure!(known, "no rule has the id `{id}`{}", suggest(all[0].engine.rules(), id));
+        }
+        Ok(())
+    }
+
     /// Every project met so far, each once.
     pub fn all(&self) -> Vec<Arc<Workspace>> {
         let open = self.open.lock().unwrap_or_else(PoisonError::into_inner);

@@ -144,7 +144,7 @@ fn place(lines: &crate::lines::Lines, text: &str, byte: usize) -> JsonPlace {
 fn diff_text(diff: &[DiffLine]) -> String {
     diff.iter().fold(String::new(), |mut out, line| {
         match line {
-            DiffLine::At(n) => out.push_str(&format!("@@ {n}")),
+            DiffLine::At(n) => out.extend(["@@ ", &n.to_string()]),
             DiffLine::Same(t) => out.extend([" ", t]),
             DiffLine::Removed(t) => out.extend(["-", t]),
             DiffLine::Added(t) => out.extend(["+", t]),

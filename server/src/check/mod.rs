@@ -9,10 +9,11 @@ pub use json::{JsonFinding, JsonFix, JsonPlace, JsonReport};
 
 use crate::{
     cli::{CheckArgs, Format, Outcome},
-    files::{self, Content, Text},
+    files::{self, Content, Task, Text},
     git,
     lines::Lines,
-    project::Files,
+    project::{Files, Projects},
+    report::Style,
     workspace::{Vetted, Workspace, Workspaces},
 };
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -22,7 +23,10 @@ use rustc_hash::FxHashMap;
 use std::{
     io::{self, IsTerminal, Write},
     path::{Path, PathBuf},
-    sync::{Arc, OnceLock},
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicUsize, Ordering},
+    },
     time::{Duration, Instant},
 };
 
@@ -59,11 +63,14 @@ pub(crate) struct Report {
 
 /// Loads the text of files that a path step names, once each.
 #[derive(Default)]
-pub(crate) struct Others(std::sync::Mutex<FxHashMap<PathBuf, Option<Arc<(String, Lines)>>>>);
+pub(crate) struct Others(std::sync::Mutex<FxHashMap<PathBuf, Option<OtherText>>>);
+
+/// A text with its lines.
+type OtherText = Arc<(String, Lines)>;
 
 impl Others {
     /// The text of a project file, if it can still be read.
-    pub(crate) fn get(&self, workspace: &Workspace, name: &str) -> Option<Arc<(String, Lines)>> {
+    pub(crate) fn get(&self, workspace: &Workspace, name: &str) -> Option<OtherText> {
         let path = workspace.root.join(name);
         let mut known = self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         known
@@ -85,14 +92,6 @@ impl Report {
     }
 }
 
-/// A file to vet.
-struct Task {
-    path: PathBuf,
-    shown: String,
-    /// Named by the user: read whatever its type.
-    explicit: bool,
-}
-
 /// What vetting one file gave.
 #[derive(Default)]
 struct Done {
@@ -111,11 +110,13 @@ pub fn run(args: &CheckArgs) -> anyhow::Result<Outcome> {
         anyhow::ensure!(args.diff.is_none(), "--diff needs files, not standard input");
         vec![session.stdin()?]
     } else {
-        let tasks = session.tasks(&mut notices)?;
-        session.check_flags()?;
+        let (tasks, left_out) = files::collect(&args.paths, &session.cwd, args.hidden, |path| {
+            !session.workspaces.of(path.parent().unwrap_or(&session.cwd)).config.excluded(path)
+        })?;
+        notices.extend(left_out);
+        session.workspaces.check(&args.judging.rule_ids())?;
         session.vet_all(&tasks)?
     };
-    session.check_flags()?;
     let mut report = Report { files: Vec::new(), notices, checked: 0, elapsed: Duration::ZERO, others: Others::default() };
     for one in done {
         report.checked += usize::from(one.checked);
@@ -129,7 +130,7 @@ pub fn run(args: &CheckArgs) -> anyhow::Result<Outcome> {
     report.elapsed = started.elapsed();
     let mut out = io::BufWriter::new(io::stdout().lock());
     let written = match args.format {
-        Format::Text => text::write(&mut out, &report, &text::Style::of_terminal()),
+        Format::Text => text::write(&mut out, &report, &Style::of_terminal()),
         Format::Json => json::write(&mut out, &report),
         Format::Sarif => sarif::write(&mut out, &report, &workspaces),
         Format::Github => github::write(&mut out, &report),
@@ -159,50 +160,9 @@ impl<'a> Session<'a> {
     fn new(args: &'a CheckArgs) -> anyhow::Result<Self> {
         let cwd = std::env::current_dir()?;
         let cwd = cwd.canonicalize().unwrap_or(cwd);
-        let fallback = fallback_root(&cwd, &args.paths);
+        let fallback = files::fallback_root(&cwd, &args.paths);
         let workspaces = Workspaces::new(fallback, args.judging.overrides(args.origin));
         Ok(Self { args, cwd, workspaces, fixes: !args.no_fixes && args.format != Format::Github })
-    }
-
-    /// Stops on a broken configuration and on flags that name unknown rules, before time is spent.
-    fn check_flags(&self) -> anyhow::Result<()> {
-        let all = self.workspaces.all();
-        let fatal: Vec<String> = all.iter().flat_map(|w| &w.problems).filter(|p| p.fatal).map(ToString::to_string).collect();
-        anyhow::ensure!(fatal.is_empty(), "{}", fatal.join("\n"));
-        for id in self.args.judging.rule.iter().chain(&self.args.judging.no_rule) {
-            let known = all.is_empty() || all.iter().any(|w| w.engine.rules().rule(id).is_some());
-            anyhow::ensure!(known, "no rule has the id `{id}`{}", crate::workspace::suggest(all[0].engine.rules(), id));
-        }
-        Ok(())
-    }
-
-    fn shown(&self, path: &Path) -> String {
-        path.strip_prefix(&self.cwd).unwrap_or(path).to_string_lossy().replace('\\', "/")
-    }
-
-    fn tasks(&self, notices: &mut Vec<String>) -> anyhow::Result<Vec<Task>> {
-        let here = [PathBuf::from(".")];
-        let paths: &[PathBuf] = if self.args.paths.is_empty() { &here } else { &self.args.paths };
-        let mut tasks = Vec::new();
-        let mut seen = rustc_hash::FxHashSet::default();
-        for path in paths {
-            let real = path.canonicalize().map_err(|e| anyhow::anyhow!("{}: {e}", path.display()))?;
-            let explicit = !real.is_dir();
-            let found = if explicit { vec![Ok(real.clone())] } else { files::walk(&real, self.args.hidden) };
-            for file in found {
-                match file {
-                    Ok(path) if explicit || files::is_candidate(&path) => {
-                        let workspace = self.workspaces.of(path.parent().unwrap_or(&self.cwd));
-                        if !workspace.config.excluded(&path) && seen.insert(path.clone()) {
-                            tasks.push(Task { shown: self.shown(&path), path, explicit });
-                        }
-                    }
-                    Ok(_) => {}
-                    Err(error) => notices.push(error),
-                }
-            }
-        }
-        Ok(tasks)
     }
 
     fn vet_all(&self, tasks: &[Task]) -> anyhow::Result<Vec<Done>> {
@@ -240,8 +200,8 @@ impl<'a> Session<'a> {
         let workspace = self.workspaces.of(task.path.parent().unwrap_or(&self.cwd));
         let name = workspace.name_of(&task.path);
         let language = self.args.language.or_else(|| Language::by_path(&name));
-        let project = projects.of(&workspace);
-        let mut done = self.vet(&workspace, &name, language, text, lossy, base, &*project);
+        let project = projects.of(&workspace.root);
+        let mut done = self.vet(&workspace, &name, language, text, lossy, base, &project);
         if let Some(report) = &mut done.report {
             report.shown.clone_from(&task.shown);
         }
@@ -303,7 +263,7 @@ impl<'a> Session<'a> {
         let given = self.args.stdin_filename.as_deref();
         let path = self.cwd.join(given.unwrap_or(Path::new("stdin")));
         let workspace = self.workspaces.of(path.parent().unwrap_or(&self.cwd));
-        self.check_flags()?;
+        self.workspaces.check(&self.args.judging.rule_ids())?;
         let language = self.args.language.or_else(|| Language::by_path(&path.to_string_lossy()));
         anyhow::ensure!(
             language.is_some() || given.is_some(),
@@ -325,34 +285,11 @@ impl<'a> Session<'a> {
     }
 }
 
-/// The root of files in no marked project: where the user stands, or else the first folder given.
-fn fallback_root(cwd: &Path, paths: &[PathBuf]) -> PathBuf {
-    let first = paths.iter().find_map(|p| p.canonicalize().ok()).unwrap_or_else(|| cwd.to_owned());
-    let home = std::env::home_dir().unwrap_or_default();
-    if first.starts_with(cwd) && cwd.parent().is_some() && cwd != home {
-        return cwd.to_owned();
-    }
-    if first.is_dir() { first } else { first.parent().unwrap_or(cwd).to_owned() }
-}
-
-/// One view of the file system per project root, shared by all threads.
-#[derive(Default)]
-struct Projects(dashmap::DashMap<PathBuf, Arc<Files>>);
-
-impl Projects {
-    fn of(&self, workspace: &Workspace) -> Arc<Files> {
-        if let Some(files) = self.0.get(&workspace.root) {
-            return files.clone();
-        }
-        self.0.entry(workspace.root.clone()).or_insert_with(|| Arc::new(Files::new(workspace.root.clone()))).clone()
-    }
-}
-
 /// A progress bar that appears only on a terminal and only when the work takes long.
 struct Progress {
     total: usize,
     started: Instant,
-    count: std::sync::atomic::AtomicUsize,
+    count: AtomicUsize,
     bar: OnceLock<ProgressBar>,
     terminal: bool,
 }
@@ -360,11 +297,11 @@ struct Progress {
 impl Progress {
     fn new(total: usize) -> Self {
         let terminal = io::stderr().is_terminal();
-        Self { total, started: Instant::now(), count: Default::default(), bar: OnceLock::new(), terminal }
+        Self { total, started: Instant::now(), count: AtomicUsize::default(), bar: OnceLock::new(), terminal }
     }
 
     fn step(&self) {
-        let count = self.count.fetch_add(1, std::sync::atomic::Ordering::Relaxed) + 1;
+        let count = self.count.fetch_add(1, Ordering::Relaxed) + 1;
         if !self.terminal || self.started.elapsed() < Duration::from_millis(700) {
             return;
         }

@@ -1,8 +1,8 @@
 //! SARIF 2.1.0 for code scanning services: rules with their pages and CWE tags, paths as code flows, rewrites as
 //! fixes, fingerprints that survive moved lines. Columns are UTF-16 code units, as GitHub expects.
 
-use super::{FileReport, Report, Reported, json::with_fingerprints, text::first_sentence};
-use crate::{lines::Lines, workspace::Workspace};
+use super::{FileReport, Report, Reported, json::with_fingerprints};
+use crate::{lines::Lines, report::first_sentence, workspace::Workspace};
 use qualm_engine::{Confidence, Finding, Fix, Safety, Severity, Step, rules::Rule};
 use rustc_hash::FxHashMap;
 use serde_json::{Value, json};
@@ -182,10 +182,14 @@ fn encode(path: &str) -> String {
         if b.is_ascii_alphanumeric() || b"-._~/@+,=!$&'()*;".contains(&b) {
             out.push(b as char);
         } else {
-            out.push_str(&format!("%{b:02X}"));
+            out.extend(['%', hex(b >> 4), hex(b & 15)]);
         }
         out
     })
+}
+
+fn hex(digit: u8) -> char {
+    char::from_digit(u32::from(digit), 16).unwrap_or('0').to_ascii_uppercase()
 }
 
 fn region(text: &str, lines: &Lines, span: &Range<usize>) -> Value {

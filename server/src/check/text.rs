@@ -3,13 +3,14 @@
 use super::{FileReport, Report, Reported};
 use crate::{
     config::confidence_name,
-    lines::{clamp, one_line, printable},
-    rewrite::{self, DiffLine},
+    lines::{clamp, one_line},
+    report::{Style, first_sentence, safety_note, write_diff},
+    rewrite,
 };
 use annotate_snippets::{AnnotationKind, Level, Renderer, Snippet};
-use qualm_engine::{Fix, Safety, Severity, Step};
+use qualm_engine::{Fix, Severity, Step};
 use std::{
-    io::{self, IsTerminal, Write},
+    io::{self, Write},
     ops::Range,
 };
 
@@ -17,29 +18,9 @@ use std::{
 const MAX_LINES: usize = 6;
 const MAX_WIDTH: usize = 240;
 
-/// How the report is drawn.
-pub struct Style {
-    color: bool,
-    width: usize,
-}
-
-impl Style {
-    /// Colours only on a terminal, and never under `NO_COLOR`.
-    pub fn of_terminal() -> Self {
-        let color = io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty());
-        let width = std::env::var("COLUMNS").ok().and_then(|c| c.parse().ok()).unwrap_or(120);
-        Self { color, width }
-    }
-
-    /// `text` in an ANSI style, if colours are on.
-    pub fn paint(&self, code: &str, text: &str) -> String {
-        if self.color { format!("\u{1b}[{code}m{text}\u{1b}[0m") } else { text.to_owned() }
-    }
-}
-
 pub(super) fn write(out: &mut impl Write, report: &Report, style: &Style) -> io::Result<()> {
-    let renderer = if style.color { Renderer::styled() } else { Renderer::plain() };
-    let renderer = renderer.term_width(style.width);
+    let renderer = if style.color() { Renderer::styled() } else { Renderer::plain() };
+    let renderer = renderer.term_width(style.width());
     for file in &report.files {
         for reported in &file.findings {
             finding(out, report, file, reported, style, &renderer)?;
@@ -127,38 +108,9 @@ fn step_line(report: &Report, file: &FileReport, step: &Step) -> String {
     one_line(&format!("{place}  {}", step.note))
 }
 
-/// How a rewrite is announced.
-pub(crate) fn safety_note(safety: Safety) -> &'static str {
-    match safety {
-        Safety::Safe => "safe",
-        Safety::Review => "review it",
-        Safety::Manual => "by hand",
-    }
-}
-
 fn write_fix(out: &mut impl Write, file: &FileReport, fix: &Fix, style: &Style) -> io::Result<()> {
     writeln!(out, "  {} {} ({})", style.paint("1", "rewrite:"), one_line(&fix.title), safety_note(fix.safety))?;
     write_diff(out, &rewrite::diff(&file.text, &file.lines, fix), style)
-}
-
-/// Prints a diff, indented.
-pub(crate) fn write_diff(out: &mut impl Write, diff: &[DiffLine], style: &Style) -> io::Result<()> {
-    let cut = |line: &str| {
-        let line = printable(line);
-        match line.char_indices().nth(MAX_WIDTH) {
-            Some((at, _)) => format!("{} ...", &line[..at]),
-            None => line,
-        }
-    };
-    for line in diff {
-        match line {
-            DiffLine::At(line) => writeln!(out, "    {}", style.paint("36", &format!("@@ line {line}")))?,
-            DiffLine::Same(text) => writeln!(out, "      {}", cut(text))?,
-            DiffLine::Removed(text) => writeln!(out, "    {}", style.paint("31", &format!("- {}", cut(text))))?,
-            DiffLine::Added(text) => writeln!(out, "    {}", style.paint("32", &format!("+ {}", cut(text))))?,
-        }
-    }
-    Ok(())
 }
 
 /// The lines around a span (first line 0-based, their text, the span in it). Long lines and long spans are cut, so
@@ -182,27 +134,4 @@ fn excerpt(file: &FileReport, span: &Range<usize>) -> (usize, String, Range<usiz
     let start = span.start.clamp(window.start, window.end) - window.start;
     let end = span.end.clamp(window.start + start, window.end) - window.start;
     (touched.start, text, start..end)
-}
-
-/// The first sentence of a Markdown paragraph, without markup that only makes sense rendered.
-pub(crate) fn first_sentence(markdown: &str) -> String {
-    let paragraph = markdown.split("\n\n").map(str::trim).find(|p| !p.is_empty()).unwrap_or("");
-    let text = paragraph.split_whitespace().collect::<Vec<_>>().join(" ");
-    let end = text.match_indices(". ").find(|(at, _)| {
-        let before = text[..*at].rsplit(' ').next().unwrap_or("");
-        !matches!(before, "e.g" | "i.e" | "vs")
-    });
-    end.map_or(text.clone(), |(at, _)| text[..=at].to_owned())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_first_sentence_ends_where_it_ends() {
-        assert_eq!(first_sentence("A b, e.g. c.\nd. E f.\n\nG."), "A b, e.g. c.");
-        assert_eq!(first_sentence("\n\nOne only"), "One only");
-        assert_eq!(first_sentence(""), "");
-    }
 }

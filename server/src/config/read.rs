@@ -28,6 +28,7 @@ pub(super) fn toml(config: &mut Config, text: &str, file: &Path) -> Vec<ConfigEr
     };
     let mut reader = Reader { config, file: Some(file.to_owned()), errors: Vec::new() };
     reader.table(entries(table.get_ref(), &lines), &[]);
+    reader.errors.sort_by_key(|e| e.line);
     reader.errors
 }
 

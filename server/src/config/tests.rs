@@ -34,7 +34,7 @@ fn every_value_remembers_its_line() {
 #[test]
 fn errors_have_a_place_and_the_rest_counts() {
     let (config, errors) =
-        read("persone = 1\nmin-confidence = \"sure\"\nrules-dir = \"../x\"\nexclude = ['a', '[']\nforeign = true\nrules.x = 1\n");
+        read("persone = 1\nmin-confidence = \"sure\"\nrules-dir = \"../x\"\nexclude = ['a', 'b{c']\nforeign = true\nrules.x = 1\n");
     assert_eq!(errors.len(), 5, "{errors:?}");
     assert!(errors.iter().any(|e| e.starts_with("qualm.toml:1: unknown key `persone`")), "{errors:?}");
     assert!(errors.iter().any(|e| e.starts_with("qualm.toml:4: bad glob")), "{errors:?}");
