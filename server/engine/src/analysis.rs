@@ -4,6 +4,7 @@ use crate::{
     finding::{Finding, Fix},
     incremental,
     ir::Unit,
+    judge::Judges,
     lang::{self, Language},
     rules::RuleSet,
     syntax,
@@ -143,12 +144,13 @@ pub struct Refusal(pub String);
 /// The engine: rules and models, shared by all doors and threads.
 pub struct Engine {
     rules: Arc<RuleSet>,
+    judges: Judges,
 }
 
 impl Engine {
     /// An engine with these rules.
     pub fn new(rules: Arc<RuleSet>) -> Self {
-        Self { rules }
+        Self { judges: Judges::compile(rules.clone()), rules }
     }
 
     /// Its rules.
@@ -164,12 +166,12 @@ impl Engine {
         project: &dyn Project,
         cancelled: &(dyn Fn() -> bool + Sync),
     ) -> Option<Analysis> {
-        incremental::analyse(&self.rules, file, cache, project, cancelled)
+        incremental::analyse(&self.rules, &self.judges, file, cache, project, cancelled)
     }
 
     /// Findings in a file of a language without lowering (text rules only).
-    pub fn analyse_text(&self, _path: &str, _text: &str, _foreign: &Foreign) -> Vec<Finding> {
-        Vec::new()
+    pub fn analyse_text(&self, path: &str, text: &str, foreign: &Foreign) -> Vec<Finding> {
+        self.judges.plain(path, text, foreign)
     }
 
     /// What the step from `before` to this file did (`change` rules).

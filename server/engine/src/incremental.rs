@@ -10,6 +10,7 @@ use crate::{
     finding::{Finding, Persona, Step},
     interp::{Facts, FuncRef, Interp, Note, Pos, RawFinding, Record, Setup},
     ir::{ExprKind, StmtKind, Sym, Unit},
+    judge::{self, Judges},
     lang, missing,
     rules::RuleSet,
     syntax,
@@ -33,6 +34,8 @@ pub struct Cache {
 struct CachedItem {
     id: u64,
     unit: Arc<Unit>,
+    /// What the judges of text and snippets say of it, relative to its first byte.
+    said: Arc<[Finding]>,
     roots: Option<CachedRoots>,
     used: bool,
 }
@@ -51,10 +54,12 @@ struct Item {
     id: u64,
     range: Range<usize>,
     unit: Arc<Unit>,
+    said: Arc<[Finding]>,
 }
 
 pub(crate) fn analyse(
     rules: &Arc<RuleSet>,
+    judges: &Judges,
     file: &SourceFile,
     cache: &mut Cache,
     project: &dyn Project,
@@ -64,7 +69,7 @@ pub(crate) fn analyse(
     if !cache.rules.as_ref().is_some_and(|r| Arc::ptr_eq(r, rules)) {
         *cache = Cache { rules: Some(rules.clone()), next_id: cache.next_id, ..Cache::default() };
     }
-    let items = cut(file, cache);
+    let items = cut(judges, file, cache);
     if cancelled() {
         return None;
     }
@@ -124,7 +129,13 @@ pub(crate) fn analyse(
     depends.sort_unstable();
     depends.dedup();
     analysis.depends_on = depends;
-    analysis.findings = assemble(rules, file, &items, &records, &imported);
+    let mut findings = assemble(rules, file, &items, &records, &imported);
+    let said = items.iter().flat_map(|i| i.said.iter().map(|f| judge::shifted(f, i.range.start)));
+    findings.extend(said.chain(judges.file(file)).filter(|f| judge::speaks(f, &file.foreign)));
+    let comments: Vec<_> = items.iter().flat_map(|i| i.unit.comments.iter().map(|c| c.in_file(i.range.start))).collect();
+    let complete = analysis.broken.is_empty() && !analysis.exhausted;
+    let context = judge::suppress::Context { rules, text: &file.text, tree: Some(&file.tree), complete };
+    analysis.findings = judge::suppress::apply(context, &comments, findings);
     Some(analysis)
 }
 
@@ -144,7 +155,7 @@ fn run(interp: &mut Interp<'_>, functions: &[Arc<FuncRef>]) {
 }
 
 /// Cuts the file into items; unchanged ones keep their lowering.
-fn cut(file: &SourceFile, cache: &mut Cache) -> Vec<Item> {
+fn cut(judges: &Judges, file: &SourceFile, cache: &mut Cache) -> Vec<Item> {
     for item in cache.items.values_mut() {
         item.used = false;
     }
@@ -163,13 +174,13 @@ fn cut(file: &SourceFile, cache: &mut Cache) -> Vec<Item> {
             std::collections::hash_map::Entry::Occupied(e) if !broken && !e.get().unit.broken => e.into_mut(),
             e => {
                 cache.next_id += 1;
-                let item =
-                    CachedItem { id: cache.next_id, unit: Arc::new(lang::lower(file.language, &file.text, node)), roots: None, used: true };
-                e.insert_entry(item).into_mut()
+                let unit = Arc::new(lang::lower(file.language, &file.text, node));
+                let said = judges.item(file.language, &file.path, &file.text, node, &unit).into();
+                e.insert_entry(CachedItem { id: cache.next_id, unit, said, roots: None, used: true }).into_mut()
             }
         };
         entry.used = true;
-        items.push(Item { key, id: entry.id, range, unit: entry.unit.clone() });
+        items.push(Item { key, id: entry.id, range, unit: entry.unit.clone(), said: entry.said.clone() });
     }
     cache.items.retain(|_, i| i.used);
     items
@@ -284,9 +295,7 @@ fn assemble(rules: &RuleSet, file: &SourceFile, items: &[Item], records: &[Arc<R
             })
             .or_insert(finding);
     }
-    let mut findings: Vec<Finding> = findings.into_values().collect();
-    findings.sort_by(|a, b| (a.span.start, a.span.end, &a.rule).cmp(&(b.span.start, b.span.end, &b.rule)));
-    findings
+    findings.into_values().collect()
 }
 
 /// Frameworks seen: applications created, and top level names of imports.

@@ -10,6 +10,7 @@ mod incremental;
 mod interp;
 pub mod ir;
 pub mod ir_dump;
+pub mod judge;
 pub mod lang;
 mod missing;
 pub mod rules;

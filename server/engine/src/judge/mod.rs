@@ -1,0 +1,86 @@
+//! Judges of the rule kinds that need no interpretation: raw text, edits, imports and code snippets;
+//! and the comments with which people answer a finding.
+
+mod literals;
+pub mod suppress;
+#[cfg(test)]
+mod testing;
+pub mod text;
+
+use crate::{
+    analysis::{Foreign, SourceFile},
+    finding::{Finding, Persona},
+    ir::Unit,
+    lang::Language,
+    rules::{Rule, RuleSet},
+};
+use std::{ops::Range, sync::Arc};
+use text::TextRules;
+use tree_sitter::Node;
+
+/// Longest part of the source that a message quotes, in characters.
+const QUOTE: usize = 60;
+
+/// The rules of a [`RuleSet`] that are judged here, compiled once.
+pub struct Judges {
+    rules: Arc<RuleSet>,
+    text: TextRules,
+}
+
+impl Judges {
+    /// Compiles them.
+    pub fn compile(rules: Arc<RuleSet>) -> Self {
+        Self { text: TextRules::compile(rules.clone()), rules }
+    }
+
+    /// What can be said of one item by itself, whatever is around it; spans are relative to its first byte.
+    pub fn item(&self, language: Language, path: &str, text: &str, node: Node<'_>, _unit: &Unit) -> Vec<Finding> {
+        self.text.item(language, path, text, node)
+    }
+
+    /// What the file as a whole adds.
+    pub fn file(&self, file: &SourceFile) -> Vec<Finding> {
+        self.text.file(&file.path, &file.text)
+    }
+
+    /// All findings of a file in a language without lowering.
+    pub fn plain(&self, path: &str, text: &str, foreign: &Foreign) -> Vec<Finding> {
+        let mut findings = self.text.file(path, text);
+        findings.retain(|f| speaks(f, foreign));
+        let context = suppress::Context { rules: &self.rules, text, tree: None, complete: true };
+        suppress::apply(context, &suppress::plain_comments(text), findings)
+    }
+}
+
+/// A finding of `rule` with its fields filled in; `{value}` in the message becomes `value`, shortened.
+fn finding(rule: &Rule, span: Range<usize>, value: &str) -> Finding {
+    let mut message = rule.message.clone().unwrap_or_else(|| rule.title.clone());
+    if message.contains("{value}") {
+        let mut quote: String = value.chars().take(QUOTE).collect();
+        if quote.len() < value.len() {
+            quote.push('…');
+        }
+        message = message.replace("{value}", &quote);
+    }
+    Finding {
+        rule: rule.id.clone(),
+        span,
+        message,
+        severity: rule.severity,
+        confidence: rule.confidence,
+        persona: rule.persona,
+        path: Vec::new(),
+    }
+}
+
+/// Whether a finding is said at all: pedantic ones only where the text is foreign.
+pub fn speaks(finding: &Finding, foreign: &Foreign) -> bool {
+    finding.persona != Persona::Pedantic || foreign.touches(&finding.span)
+}
+
+/// The finding of an item that starts at `base`, with spans in the file.
+pub(crate) fn shifted(finding: &Finding, base: usize) -> Finding {
+    let mut shifted = finding.clone();
+    shifted.span = base + shifted.span.start..base + shifted.span.end;
+    shifted
+}

@@ -1,0 +1,344 @@
+//! `[text]` rules: regular expressions over string literals, comments, code or whole files.
+//!
+//! All rules of a place share one automaton over the literals their expressions cannot do without; an
+//! expression runs only where one of its literals occurs, so that text without them costs one pass.
+
+use super::{finding, literals, suppress};
+use crate::{
+    finding::Finding,
+    lang::Language,
+    rules::{Pattern, Rule, RuleIx, RuleKind, RuleSet, TextPlace},
+};
+use aho_corasick::{AhoCorasick, MatchKind};
+use regex::Regex;
+use std::{ops::Range, sync::Arc};
+use tree_sitter::Node;
+
+/// How far around a match its line is looked at, in bytes: minified files have endless lines.
+const LINE_REACH: usize = 300;
+
+/// All text rules of a [`RuleSet`], compiled once.
+pub struct TextRules {
+    rules: Arc<RuleSet>,
+    /// Expressions over the strings, comments and code of items.
+    items: Scanner,
+    /// Expressions over the raw text of files.
+    files: Scanner,
+}
+
+/// Expressions with a shared prefilter.
+#[derive(Default)]
+struct Scanner {
+    entries: Vec<Entry>,
+    prefilter: Option<AhoCorasick>,
+    /// Entry of each literal of the prefilter.
+    owners: Vec<usize>,
+    /// Entries without literals: they always run.
+    always: Vec<usize>,
+}
+
+struct Entry {
+    rule: RuleIx,
+    regex: Regex,
+    place: TextPlace,
+}
+
+impl Scanner {
+    fn build(entries: Vec<Entry>) -> Self {
+        let (mut patterns, mut owners, mut always) = (Vec::new(), Vec::new(), Vec::new());
+        for (index, entry) in entries.iter().enumerate() {
+            match literals::required(entry.regex.as_str()) {
+                Some(found) => {
+                    owners.extend(found.iter().map(|_| index));
+                    patterns.extend(found);
+                }
+                None => always.push(index),
+            }
+        }
+        let prefilter = if patterns.is_empty() {
+            None
+        } else {
+            AhoCorasick::builder().ascii_case_insensitive(true).match_kind(MatchKind::Standard).build(&patterns).ok()
+        };
+        if prefilter.is_none() {
+            always = (0..entries.len()).collect();
+        }
+        Self { entries, prefilter, owners, always }
+    }
+
+    /// The expressions that may match in `text`, in order.
+    fn candidates(&self, text: &str) -> Vec<&Entry> {
+        let mut found = self.always.clone();
+        if let Some(prefilter) = &self.prefilter {
+            let mut seen = vec![false; self.entries.len()];
+            for hit in prefilter.find_overlapping_iter(text) {
+                let owner = self.owners[hit.pattern().as_usize()];
+                if !std::mem::replace(&mut seen[owner], true) {
+                    found.push(owner);
+                }
+            }
+        }
+        found.sort_unstable();
+        found.into_iter().map(|i| &self.entries[i]).collect()
+    }
+}
+
+impl TextRules {
+    /// Compiles the text rules of a set. The rules about suppressions themselves are judged in [`suppress`].
+    pub fn compile(rules: Arc<RuleSet>) -> Self {
+        let (mut items, mut files) = (Vec::new(), Vec::new());
+        for (index, rule) in rules.rules.iter().enumerate() {
+            let RuleKind::Text { places, regexes, .. } = &rule.kind else { continue };
+            if suppress::BUILT_IN.contains(&&*rule.id) {
+                continue;
+            }
+            for &place in places {
+                let to = if place == TextPlace::File { &mut files } else { &mut items };
+                to.extend(regexes.iter().map(|regex| Entry { rule: index, regex: regex.0.clone(), place }));
+            }
+        }
+        Self { rules, items: Scanner::build(items), files: Scanner::build(files) }
+    }
+
+    /// Findings in the strings, comments and code of one item; `node` is its top level node, `text` the
+    /// whole file. Spans are relative to the first byte of the item, and nothing outside it has a say.
+    pub fn item(&self, language: Language, path: &str, text: &str, node: Node<'_>) -> Vec<Finding> {
+        let Some(item) = text.get(node.byte_range()) else { return Vec::new() };
+        let mut places: Option<Places> = None;
+        let mut found = Found::default();
+        for entry in self.items.candidates(item) {
+            let rule = &self.rules.rules[entry.rule];
+            if !applies(rule, Some(language), path) {
+                continue;
+            }
+            let places = places.get_or_insert_with(|| Places::of(node));
+            match entry.place {
+                TextPlace::String => search(rule, entry, item, &places.strings, &mut found),
+                TextPlace::Comment => search(rule, entry, item, &places.comments, &mut found),
+                TextPlace::Code => {
+                    let code = places.code(item);
+                    search_in(rule, entry, code, item, 0..item.len(), &mut found);
+                }
+                TextPlace::File => {}
+            }
+        }
+        found.finish()
+    }
+
+    /// Findings of the rules that look at the raw text of a file, in a language with lowering or without.
+    pub fn file(&self, path: &str, text: &str) -> Vec<Finding> {
+        let language = Language::by_path(path);
+        let mut found = Found::default();
+        for entry in self.files.candidates(text) {
+            let rule = &self.rules.rules[entry.rule];
+            if applies(rule, language, path) {
+                search_in(rule, entry, text, text, 0..text.len(), &mut found);
+            }
+        }
+        found.finish()
+    }
+
+    /// Whether any rule looks at the raw text of a file of this path.
+    pub fn wants_file(&self, path: &str) -> bool {
+        let language = Language::by_path(path);
+        self.files.entries.iter().any(|e| applies(&self.rules.rules[e.rule], language, path))
+    }
+}
+
+fn applies(rule: &Rule, language: Option<Language>, path: &str) -> bool {
+    let RuleKind::Text { files, .. } = &rule.kind else { return false };
+    (rule.languages.is_empty() || language.is_some_and(|l| rule.languages.contains(&l)))
+        && files.as_ref().is_none_or(|f| f.0.is_match(path))
+}
+
+/// Findings of one text, overlapping ones of the same rule merged into the first.
+#[derive(Default)]
+struct Found(Vec<Finding>);
+
+impl Found {
+    fn add(&mut self, new: Finding) {
+        let overlaps = |f: &Finding| f.rule == new.rule && f.span.start < new.span.end && new.span.start < f.span.end;
+        if !self.0.iter().any(overlaps) {
+            self.0.push(new);
+        }
+    }
+
+    fn finish(mut self) -> Vec<Finding> {
+        self.0.sort_by(|a, b| (a.span.start, a.span.end, &a.rule).cmp(&(b.span.start, b.span.end, &b.rule)));
+        self.0
+    }
+}
+
+fn search(rule: &Rule, entry: &Entry, item: &str, ranges: &[Range<usize>], found: &mut Found) {
+    for range in ranges {
+        search_in(rule, entry, item, item, range.clone(), found);
+    }
+}
+
+/// Matches `entry` in `text[range]`; `original` has the same length and is what the finding shows.
+fn search_in(rule: &Rule, entry: &Entry, text: &str, original: &str, range: Range<usize>, found: &mut Found) {
+    let RuleKind::Text { entropy, not, .. } = &rule.kind else { return };
+    let Some(part) = text.get(range.clone()) else { return };
+    for captures in entry.regex.captures_iter(part) {
+        let Some(value) = captures.name("value").or_else(|| captures.get(0)) else { continue };
+        let span = range.start + value.start()..range.start + value.end();
+        let Some(shown) = original.get(span.clone()) else { continue };
+        if entropy.is_some_and(|least| bits(shown) < least) || harmless(not, original, &span) {
+            continue;
+        }
+        found.add(finding(rule, span, shown));
+    }
+}
+
+fn harmless(not: &[Pattern], text: &str, span: &Range<usize>) -> bool {
+    if not.is_empty() {
+        return false;
+    }
+    let line = around(text, span);
+    not.iter().any(|p| p.0.is_match(&text[span.clone()]) || p.0.is_match(line))
+}
+
+/// The line or lines of a span, cut at [`LINE_REACH`].
+fn around<'t>(text: &'t str, span: &Range<usize>) -> &'t str {
+    let mut start = span.start.saturating_sub(LINE_REACH);
+    let mut end = (span.end + LINE_REACH).min(text.len());
+    while !text.is_char_boundary(start) {
+        start += 1;
+    }
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    let start = text[start..span.start].rfind('\n').map_or(start, |at| start + at + 1);
+    let end = text[span.end..end].find('\n').map_or(end, |at| span.end + at);
+    &text[start..end]
+}
+
+/// Shannon entropy in bits per character.
+fn bits(text: &str) -> f64 {
+    let mut counts = rustc_hash::FxHashMap::<char, u32>::default();
+    let mut total = 0_u32;
+    for character in text.chars() {
+        *counts.entry(character).or_default() += 1;
+        total += 1;
+    }
+    counts
+        .values()
+        .map(|&count| {
+            let share = f64::from(count) / f64::from(total);
+            -share * share.log2()
+        })
+        .sum()
+}
+
+/// Where strings and comments are in an item, relative to it.
+struct Places {
+    strings: Vec<Range<usize>>,
+    comments: Vec<Range<usize>>,
+    code: Option<String>,
+}
+
+impl Places {
+    fn of(item: Node<'_>) -> Self {
+        let mut places = Self { strings: Vec::new(), comments: Vec::new(), code: None };
+        let base = item.start_byte();
+        let mut cursor = item.walk();
+        'walk: loop {
+            let node = cursor.node();
+            let kind = node.kind();
+            if node.is_extra() && kind.contains("comment") {
+                places.comments.push(node.start_byte() - base..node.end_byte() - base);
+            } else if node.is_named() && matches!(kind, "string" | "template_string") && node.child_count() > 0 {
+                let last = node.child_count() as u32 - 1;
+                if let (Some(open), Some(close)) = (node.child(0), node.child(last)) {
+                    let end = if last == 0 { node.end_byte() } else { close.start_byte() };
+                    places.strings.push(open.end_byte().min(end) - base..end - base);
+                }
+            } else if cursor.goto_first_child() {
+                continue;
+            }
+            loop {
+                if cursor.node() == item {
+                    break 'walk;
+                }
+                if cursor.goto_next_sibling() {
+                    break;
+                }
+                if !cursor.goto_parent() {
+                    break 'walk;
+                }
+            }
+        }
+        places
+    }
+
+    /// The item with the contents of strings and comments blanked, byte for byte.
+    fn code(&mut self, item: &str) -> &str {
+        let (strings, comments) = (&self.strings, &self.comments);
+        self.code.get_or_insert_with(|| {
+            let mut bytes = item.as_bytes().to_vec();
+            for range in strings.iter().chain(comments) {
+                for byte in bytes.get_mut(range.clone()).into_iter().flatten() {
+                    if *byte != b'\n' {
+                        *byte = b' ';
+                    }
+                }
+            }
+            String::from_utf8(bytes).unwrap_or_default()
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::judge::testing::{regex, rule, set, text, vet};
+    use TextPlace::{Code, Comment, File, String};
+
+    const PYTHON: &str = "marker = 'marker one' + f'{marker} two'  # marker three\n";
+    const SCRIPT: &str = "const marker = `marker ${marker}`; // marker é three\nf('');\n";
+
+    fn found(place: TextPlace, language: Language, source: &str) -> Vec<std::string::String> {
+        vet(vec![text("r", place, "marker[ a-zé]*")], language, source).into_iter().map(|f| f.1).collect()
+    }
+
+    #[test]
+    fn each_place_sees_its_own_part() {
+        assert_eq!(found(String, Language::Python, PYTHON), ["marker one", "marker"]);
+        assert_eq!(found(Comment, Language::Python, PYTHON), ["marker three"]);
+        assert_eq!(found(Code, Language::Python, PYTHON).len(), 1);
+        assert_eq!(found(String, Language::TypeScript, SCRIPT), ["marker ", "marker"]);
+        assert_eq!(found(Comment, Language::TypeScript, SCRIPT), ["marker é three"]);
+        assert_eq!(found(File, Language::TypeScript, SCRIPT).len(), 4);
+    }
+
+    #[test]
+    fn value_entropy_and_not_narrow_a_match() {
+        let kind = |entropy, not: &[&str]| RuleKind::Text {
+            places: vec![String],
+            regexes: vec![regex("key-(?P<value>[a-z0-9]{8})")],
+            entropy,
+            not: not.iter().map(|n| regex(n)).collect(),
+            files: None,
+        };
+        let source = "keys = [\n  'key-aaaaaaaa',\n  'key-a8f3k2x9',\n  'key-b7d1c6e4',  # example\n]\n";
+        let all = |kind| vet(vec![rule("r", kind)], Language::Python, source).into_iter().map(|f| f.1).collect::<Vec<_>>();
+        assert_eq!(all(kind(None, &[])).len(), 3);
+        assert_eq!(all(kind(Some(2.5), &[])), ["a8f3k2x9", "b7d1c6e4"]);
+        assert_eq!(all(kind(Some(2.5), &["example"])), ["a8f3k2x9"]);
+    }
+
+    #[test]
+    fn file_rules_keep_to_their_paths_and_know_no_grammar() {
+        let kind = RuleKind::Text {
+            places: vec![File],
+            regexes: vec![regex("(?i)ignore all")],
+            entropy: None,
+            not: Vec::new(),
+            files: Some(regex(r"\.md$")),
+        };
+        let rules = TextRules::compile(set(vec![rule("r", kind)]));
+        assert_eq!(rules.file("AGENTS.md", "please IGNORE all of it").len(), 1);
+        assert!(rules.file("notes.txt", "please ignore all of it").is_empty());
+        assert!(rules.wants_file("a.md") && !rules.wants_file("a.py"));
+    }
+}
