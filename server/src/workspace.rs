@@ -220,8 +220,11 @@ pub fn embedded_engine() -> Arc<Engine> {
     ENGINE.get_or_init(|| engine_with(&[], &mut Vec::new())).clone()
 }
 
-fn engine_with(_team: &[(String, String)], _problems: &mut Vec<Problem>) -> Arc<Engine> {
-    Arc::new(Engine::new(Arc::new(RuleSet::default())))
+fn engine_with(team: &[(String, String)], problems: &mut Vec<Problem>) -> Arc<Engine> {
+    let embedded = qualm_rules::FILES.iter().copied();
+    let (rules, errors) = RuleSet::load(embedded.chain(team.iter().map(|(name, text)| (name.as_str(), text.as_str()))));
+    problems.extend(errors.into_iter().map(|e| Problem { file: PathBuf::from(e.file), line: e.line, message: e.message, fatal: false }));
+    Arc::new(Engine::new(Arc::new(rules)))
 }
 
 /// The text of every team rule file, named as people find it. A rules folder that leads out of the project is refused.

@@ -42,6 +42,7 @@ impl CallSite<'_> {
             }),
             Selector::Keyword(k) => self.args.iter().find(|a| a.name == Some(*k)),
             Selector::First(all) => all.iter().find_map(|s| self.select(s)),
+            Selector::Callback => self.args.iter().rev().find(|a| matches!(a.value.callee, Callee::Func(_))),
             Selector::Any | Selector::Receiver | Selector::Value => None,
         }
     }

@@ -114,6 +114,7 @@ impl Interp<'_> {
                 constant == *l
             }
             Test::Built(b) => v.is_built() == *b,
+            Test::Object(o) => v.object.as_ref().is_some_and(|o| o.class.is_none()) == *o,
             Test::Tainted(t, sources) => {
                 let (bits, kinds, _) = v.deep();
                 // Parameters and stored data count as untrusted only where a rule names them.

@@ -6,9 +6,9 @@ use crate::{
     ir::{Lit, Sym},
     lang::Language,
 };
-use regex::Regex;
+use regex::{Regex, RegexBuilder};
 use rustc_hash::FxHashMap;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 /// Index into [`RuleSet::rules`].
 pub type RuleIx = usize;
@@ -29,20 +29,41 @@ pub enum Selector {
     Any,
     /// The right side of an assignment, the operand of a rule.
     Value,
+    /// Any function among the arguments.
+    Callback,
 }
 
 /// A constant a condition compares with. Strings compare case-insensitively and are stored in lower case.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Const(pub Lit);
 
-/// A compiled regular expression that compares by its source text.
+/// A regular expression: its form is checked when it is loaded, its machine built when it is first used.
 #[derive(Clone, Debug)]
-pub struct Pattern(pub Regex);
+pub struct Pattern {
+    text: Arc<str>,
+    regex: Arc<OnceLock<Option<Regex>>>,
+}
 
 impl Pattern {
+    /// Checks the form. The error says what is wrong with it.
+    pub fn new(text: &str) -> Result<Self, String> {
+        regex_syntax::ast::parse::Parser::new().parse(text).map_err(|e| format!("`{text}` is no regular expression: {}", e.kind()))?;
+        Ok(Self { text: text.into(), regex: Arc::default() })
+    }
+
+    /// Its source text.
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+
+    /// The machine; `None` if it would be larger than allowed (2 MiB), or uses what the engine does not offer.
+    pub fn regex(&self) -> Option<&Regex> {
+        self.regex.get_or_init(|| RegexBuilder::new(&self.text).size_limit(2 << 20).dfa_size_limit(2 << 20).build().ok()).as_ref()
+    }
+
     /// Whether it matches anywhere in the text.
     pub fn is_match(&self, text: &str) -> bool {
-        self.0.is_match(text)
+        self.regex().is_some_and(|r| r.is_match(text))
     }
 }
 
@@ -56,6 +77,8 @@ pub enum Test {
     Matches(Pattern),
     Literal(bool),
     Built(bool),
+    /// An object, map or list literal.
+    Object(bool),
     /// `None` = any source kind.
     Tainted(bool, Option<SourceBits>),
     Path(PathSet),
@@ -317,18 +340,26 @@ pub enum RuleKind {
         not: Vec<Pattern>,
         files: Option<Pattern>,
     },
-    Change {
-        added: Option<Pattern>,
-        removed: Option<Pattern>,
-        more_removed: bool,
-        files: Option<Pattern>,
-    },
+    Change(Change),
     Dependency {
         undeclared: bool,
         like_known: bool,
         names: Vec<Sym>,
     },
 }
+
+/// What an edit did, judged on the lines removed and added.
+#[derive(Clone, Debug)]
+#[allow(missing_docs)]
+pub struct Change {
+    pub added: Option<Pattern>,
+    pub removed: Option<Pattern>,
+    pub more_removed: bool,
+    pub files: Option<Pattern>,
+}
+
+/// Name of a framework.
+pub type App = Sym;
 
 /// What a `missing` rule attaches to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

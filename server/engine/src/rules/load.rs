@@ -1,0 +1,722 @@
+//! From files to tables. A file with a mistake is left out and reported; the others are used.
+
+use super::{
+    App, CallRoles, Change, Clause, Condition, Const, Destination, FixSpec, Guard, Mark, MemberRoles, Missing, Models, ParamType, PathSet,
+    Pattern, Propagate, Recipe, Route, Rule, RuleKind, RuleSet, Sanitizer, Scope, Selector, Sink, SinkBits, Source, SourceBits, Subject,
+    Test, TextPlace, markdown, paths, raw,
+};
+use crate::{
+    finding::{Confidence, Persona},
+    ir::{Lit, Sym, sym},
+    lang::Language,
+};
+use std::{collections::BTreeMap, sync::Arc};
+
+/// Files larger than this are refused.
+const MAX_FILE: usize = 512 * 1024;
+const FAMILIES: [&str; 2] = ["python", "javascript"];
+
+/// What is wrong with a rule or model file.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{file}:{line}: {message}")]
+pub struct RuleError {
+    /// The file as it was named to the loader.
+    pub file: String,
+    /// 1-based line.
+    pub line: usize,
+    /// What is wrong and what is expected.
+    pub message: String,
+}
+
+/// Something that goes to several tables by path.
+type Wrong = String;
+
+impl RuleSet {
+    /// Reads rules (`*.md`) and models (`models/<language>/*.toml`); other files are ignored. A rule with the id of an
+    /// earlier one replaces it.
+    pub fn load<'f>(files: impl IntoIterator<Item = (&'f str, &'f str)>) -> (RuleSet, Vec<RuleError>) {
+        let mut loader = Loader::default();
+        for family in FAMILIES {
+            loader.set.models.insert(family, Models::default());
+        }
+        // Kinds that the interpreter itself knows.
+        for kind in ["html", "size", "prototype"] {
+            let _ = loader.sink_kind(kind);
+        }
+        for kind in ["request", "stored", "param"] {
+            let _ = loader.source_kind(kind);
+        }
+        let mut rules: BTreeMap<String, (String, &str)> = BTreeMap::new();
+        for (name, text) in files {
+            if text.len() > MAX_FILE {
+                loader.error(name, 1, format!("larger than {MAX_FILE} bytes"));
+            } else if is(name, "toml") && name.contains("models/") {
+                loader.model_file(name, text);
+            } else if is(name, "md") && !name.ends_with("README.md") {
+                let stem = name.rsplit(['/', '\\']).next().unwrap_or(name).trim_end_matches(".md");
+                rules.insert(stem.to_string(), (name.to_string(), text));
+            }
+        }
+        for (stem, (name, text)) in rules {
+            let before = loader.snapshot();
+            if let Err((line, message)) = loader.rule_file(&stem, &name, text) {
+                loader.restore(before);
+                loader.error(&name, line, message);
+            }
+        }
+        loader.finish()
+    }
+}
+
+fn is(name: &str, extension: &str) -> bool {
+    name.rsplit_once('.').is_some_and(|(_, e)| e.eq_ignore_ascii_case(extension))
+}
+
+#[derive(Default)]
+struct Loader {
+    set: RuleSet,
+    errors: Vec<RuleError>,
+    /// Clauses of rules, added once the rule is known to be whole: `(families, kind, set, clause)`.
+    clauses: Vec<(Vec<&'static str>, ClauseKind, PathSet, Clause)>,
+}
+
+#[derive(Clone, Copy, PartialEq)]
+enum ClauseKind {
+    Call,
+    Assign,
+    Fallback,
+}
+
+impl Loader {
+    fn error(&mut self, file: &str, line: usize, message: String) {
+        self.errors.push(RuleError { file: file.to_string(), line, message });
+    }
+
+    fn snapshot(&self) -> (usize, usize) {
+        (self.set.rules.len(), self.clauses.len())
+    }
+
+    fn restore(&mut self, at: (usize, usize)) {
+        self.set.rules.truncate(at.0);
+        self.clauses.truncate(at.1);
+    }
+
+    fn sink_kind(&mut self, kind: &str) -> Result<SinkBits, Wrong> {
+        let kinds = &mut self.set.sink_kinds;
+        let i = match kinds.iter().position(|k| *k == kind) {
+            Some(i) => i,
+            None if kinds.len() >= 64 => return Err("more than 64 kinds of sinks".to_string()),
+            None => {
+                kinds.push(sym(kind));
+                kinds.len() - 1
+            }
+        };
+        Ok(1 << i)
+    }
+
+    fn source_kind(&mut self, kind: &str) -> Result<SourceBits, Wrong> {
+        const KNOWN: [&str; 8] = ["request", "stored", "file", "env", "argv", "network", "model", "param"];
+        if !KNOWN.contains(&kind) {
+            return Err(format!("unknown source kind `{kind}`; known: {}", KNOWN.join(", ")));
+        }
+        let kinds = &mut self.set.source_kinds;
+        let i = kinds.iter().position(|k| *k == kind).unwrap_or_else(|| {
+            kinds.push(sym(kind));
+            kinds.len() - 1
+        });
+        Ok(1 << i)
+    }
+
+    /// `*` is everything that a check of form rules out; how much there is of it stays open.
+    fn clears(&mut self, kinds: &[String]) -> Result<SinkBits, Wrong> {
+        let mut bits = 0;
+        for k in kinds {
+            bits |= if k == "*" { !self.sink_kind("size")? } else { self.sink_kind(k)? };
+        }
+        Ok(bits)
+    }
+
+    fn sources(&mut self, kinds: &[String]) -> Result<SourceBits, Wrong> {
+        kinds.iter().try_fold(0, |bits, k| Ok(bits | self.source_kind(k)?))
+    }
+
+    // ---- models -------------------------------------------------------------------------------
+
+    fn model_file(&mut self, name: &str, text: &str) {
+        let model: raw::Model = match toml::from_str(text) {
+            Ok(m) => m,
+            Err(e) => {
+                let (line, message) = toml_error(&e, text, 1);
+                return self.error(name, line, message);
+            }
+        };
+        let folder = name.rsplit('/').nth(1).unwrap_or_default().to_string();
+        let families: Vec<&'static str> = match FAMILIES.iter().find(|f| **f == folder) {
+            Some(f) => vec![f],
+            None if folder == "any" => FAMILIES.to_vec(),
+            None => {
+                return self.error(
+                    name,
+                    1,
+                    format!("models stand in models/python, models/javascript or models/any, not in models/{folder}"),
+                );
+            }
+        };
+        if let Err((what, message)) = self.model(&families, &model) {
+            // The n-th table of that name.
+            let line =
+                text.lines().enumerate().filter(|(_, l)| l.trim() == format!("[[{}]]", what.0)).nth(what.1).map_or(1, |(i, _)| i + 1);
+            self.error(name, line, message);
+        }
+    }
+
+    fn model(&mut self, families: &[&'static str], m: &raw::Model) -> Result<(), ((&'static str, usize), String)> {
+        macro_rules! each {
+            ($name:literal, $list:expr, $f:expr) => {
+                for (i, entry) in $list.iter().enumerate() {
+                    #[allow(clippy::redundant_closure_call)]
+                    $f(self, entry).map_err(|e: Wrong| (($name, i), e))?;
+                }
+            };
+        }
+        each!("source", m.source, |me: &mut Self, s: &raw::Source| {
+            let source = Source {
+                bits: me.source_kind(s.kind.as_deref().unwrap_or("request"))?,
+                safe_for: me.clears(&s.safe_for)?,
+                argument: s.argument.as_ref().map(selector),
+                when: me.conditions(&s.when)?,
+            };
+            some(&[&s.path, &s.call], "path or call")?;
+            me.calls(families, &s.call, |r| r.sources.push(source.clone()))?;
+            me.members(families, &s.path, |r| r.sources.push(source.clone()))
+        });
+        each!("returns", m.returns, |me: &mut Self, r: &raw::Returns| {
+            let set = paths::expand(&r.call.to_vec())?;
+            let ty = sym(&r.ty);
+            if !r.when.is_empty() {
+                return Err("`returns` takes no conditions".to_string());
+            }
+            for models in me.family(families) {
+                models.returns.extend(set.exact.iter().map(|p| (*p, ty)));
+                models.method_returns.extend(set.members.iter().map(|p| (*p, ty)));
+            }
+            Ok(())
+        });
+        each!("alias", m.alias, |me: &mut Self, a: &raw::Alias| {
+            let set = paths::expand(&a.from.to_vec())?;
+            for models in me.family(families) {
+                models.aliases.extend(set.exact.iter().map(|p| (*p, sym(&a.to))));
+            }
+            Ok(())
+        });
+        each!("param", m.param, |me: &mut Self, p: &raw::Param| {
+            for models in me.family(families) {
+                models.params.push(ParamType { name: sym(&p.name), with: p.with.iter().map(|w| sym(w)).collect(), ty: sym(&p.ty) });
+            }
+            Ok(())
+        });
+        each!("sink", m.sink, |me: &mut Self, s: &raw::Sink| {
+            some(&[&s.call, &s.assign], "call or assign")?;
+            let unknown = s.call.to_vec().iter().chain(&s.assign.to_vec()).any(|p| p.starts_with("*."));
+            let sink = Sink {
+                bit: me.sink_kind(&s.kind)?,
+                kind: sym(&s.kind),
+                arg: s.arg.as_ref().map_or(Selector::Value, selector),
+                when: me.conditions(&s.when)?,
+                placeholder: s.placeholder.as_deref().map(sym),
+                confidence: s.confidence.unwrap_or(if unknown { Confidence::Medium } else { Confidence::High }),
+                deep: s.deep,
+            };
+            if !s.call.to_vec().is_empty() && s.arg.is_none() {
+                return Err("a sink of a call needs `arg`".to_string());
+            }
+            me.calls(families, &s.call, |r| r.sinks.push(sink.clone()))?;
+            me.members(families, &s.assign, |r| r.sinks.push(sink.clone()))
+        });
+        each!("sanitizer", m.sanitizer, |me: &mut Self, s: &raw::Sanitizer| {
+            let sanitizer = Sanitizer { clears: me.clears(&s.clears)?, arg: s.arg.as_ref().map(selector), when: me.conditions(&s.when)? };
+            me.calls(families, &s.call, |r| r.sanitizers.push(sanitizer.clone()))
+        });
+        each!("guard", m.guard, |me: &mut Self, g: &raw::Guard| {
+            let guard = Guard {
+                clears: me.clears(&g.clears)?,
+                arg: selector(&g.arg),
+                holds: g.holds.unwrap_or(true),
+                raises: g.raises,
+                when: me.conditions(&g.when)?,
+            };
+            me.calls(families, &g.call, |r| r.guards.push(guard.clone()))
+        });
+        each!("propagate", m.propagate, |me: &mut Self, p: &raw::Propagate| {
+            let to = match &p.to {
+                raw::Target::Index(i) => Destination::Arg(*i),
+                raw::Target::Name(n) => match n.as_str() {
+                    "none" => Destination::None,
+                    "result" => Destination::Result,
+                    "receiver" => Destination::Receiver,
+                    other => match other.strip_prefix("callback:").and_then(|i| i.parse().ok()) {
+                        Some(i) => Destination::Callback(i),
+                        None => {
+                            return Err(format!(
+                                "unknown `to = \"{other}\"`; known: none, result, receiver, callback:N, an argument's index"
+                            ));
+                        }
+                    },
+                },
+            };
+            let propagate = Propagate { from: selector(&p.from), to };
+            me.calls(families, &p.call, |r| r.propagates.push(propagate.clone()))
+        });
+        each!("route", m.route, |me: &mut Self, r: &raw::Route| {
+            some(&[&r.decorator, &r.call], "decorator or call")?;
+            let route = Route {
+                path_arg: r.path_arg.as_ref().map(selector),
+                params: r.params.iter().map(|p| sym(p)).collect(),
+                tainted_params: r.tainted_params,
+                returns: r.returns.as_deref().map(|k| me.sink_kind(k)).transpose()?,
+            };
+            me.calls(families, &r.call, |c| c.routes.push(route.clone()))?;
+            let set = paths::expand(&r.decorator.to_vec())?;
+            for models in me.family(families) {
+                for p in &set.exact {
+                    models.decorators.entry(*p).or_default().push(route.clone());
+                }
+            }
+            Ok(())
+        });
+        each!("app", m.app, |me: &mut Self, a: &raw::App| {
+            let app: App = sym(&a.framework);
+            me.calls(families, &a.call, |r| r.app = Some(app))
+        });
+        each!("mark", m.mark, |me: &mut Self, k: &raw::Mark| {
+            let mark = Mark { kind: sym(&k.kind), when: me.conditions(&k.when)? };
+            me.calls(families, &k.call, |r| r.marks.push(mark.clone()))?;
+            me.members(families, &k.path, |r| r.read_marks.push(mark.clone()))?;
+            me.members(families, &k.assign, |r| r.assign_marks.push(mark.clone()))?;
+            let imports = paths::expand(&k.import.to_vec())?;
+            let define = k.define.as_deref().map(pattern).transpose()?;
+            let string = k.string.as_deref().map(pattern).transpose()?;
+            let route = k.route.as_deref().map(pattern).transpose()?;
+            for models in me.family(families) {
+                for p in &imports.exact {
+                    models.import_marks.entry(*p).or_default().push(mark.clone());
+                }
+                models.define_marks.extend(define.clone().map(|p| (p, mark.clone())));
+                models.string_marks.extend(string.clone().map(|p| (p, mark.clone())));
+                models.route_marks.extend(route.clone().map(|p| (p, mark.clone())));
+            }
+            Ok(())
+        });
+        for models in self.family(families) {
+            models.stdlib.extend(m.stdlib.iter().map(|s| sym(s)));
+            models.known.extend(m.known.iter().map(|s| sym(s)));
+            models.distributions.extend(m.distributions.iter().map(|(a, b)| (sym(a), sym(b))));
+        }
+        Ok(())
+    }
+
+    fn family<'s>(&'s mut self, families: &'s [&'static str]) -> impl Iterator<Item = &'s mut Models> {
+        self.set.models.iter_mut().filter(|(f, _)| families.contains(f)).map(|(_, m)| m)
+    }
+
+    fn calls(&mut self, families: &[&'static str], patterns: &raw::Many<String>, mut add: impl FnMut(&mut CallRoles)) -> Result<(), Wrong> {
+        let set = paths::expand(&patterns.to_vec())?;
+        for models in self.family(families) {
+            set.exact.iter().for_each(|p| add(models.calls.entry(*p).or_default()));
+            set.members.iter().for_each(|p| add(models.methods.entry(*p).or_default()));
+            set.prefixes.iter().for_each(|p| add(models.call_prefixes.entry(*p).or_default()));
+        }
+        Ok(())
+    }
+
+    fn members(
+        &mut self,
+        families: &[&'static str],
+        patterns: &raw::Many<String>,
+        mut add: impl FnMut(&mut MemberRoles),
+    ) -> Result<(), Wrong> {
+        let set = paths::expand(&patterns.to_vec())?;
+        for models in self.family(families) {
+            set.exact.iter().for_each(|p| add(models.members.entry(*p).or_default()));
+            set.members.iter().for_each(|p| add(models.any_members.entry(*p).or_default()));
+            set.prefixes.iter().for_each(|p| add(models.prefixes.entry(*p).or_default()));
+        }
+        Ok(())
+    }
+
+    fn conditions(&mut self, list: &[raw::Condition]) -> Result<Vec<Condition>, Wrong> {
+        let mut out = Vec::new();
+        for c in list {
+            let mut tests = Vec::new();
+            let set = |p: &raw::Many<String>| paths::expand(&p.to_vec());
+            if let Some(v) = &c.is {
+                tests.push(Test::Is(constants(v)?));
+            }
+            if let Some(v) = &c.not {
+                tests.push(Test::Not(constants(v)?));
+            }
+            tests.extend(c.missing.map(Test::Missing));
+            if let Some(p) = &c.matches {
+                tests.push(Test::Matches(pattern(p)?));
+            }
+            tests.extend(c.literal.map(Test::Literal));
+            tests.extend(c.built.map(Test::Built));
+            tests.extend(c.object.map(Test::Object));
+            match &c.tainted {
+                Some(raw::Tainted::Any(b)) => tests.push(Test::Tainted(*b, None)),
+                Some(raw::Tainted::Kinds(k)) => tests.push(Test::Tainted(true, Some(self.sources(k)?))),
+                None => {}
+            }
+            if let Some(p) = &c.path {
+                tests.push(Test::Path(set(p)?));
+            }
+            if let Some(p) = &c.not_path {
+                tests.push(Test::NotPath(set(p)?));
+            }
+            if let Some(p) = &c.name {
+                tests.push(Test::Name(pattern(p)?));
+            }
+            tests.extend(c.unbounded.map(Test::Unbounded));
+            let before = out.len();
+            match &c.arg {
+                Some(arg) => {
+                    if tests.is_empty() {
+                        return Err("a condition on an argument needs a test (is, not, missing, matches, literal, built, ...)".to_string());
+                    }
+                    let key = c.key.as_ref().map(|k| k.split('.').map(sym).collect());
+                    out.push(Condition::Arg { selector: selector(arg), key, tests });
+                }
+                None if !tests.is_empty() => return Err("this condition needs `arg`".to_string()),
+                None => {}
+            }
+            let regexes: [(&Option<String>, fn(Pattern) -> Condition); 4] = [
+                (&c.target, Condition::Target),
+                (&c.inside, Condition::Inside),
+                (&c.file, Condition::File),
+                (&c.not_file, Condition::NotFile),
+            ];
+            for (text, make) in regexes {
+                if let Some(t) = text {
+                    out.push(make(pattern(t)?));
+                }
+            }
+            out.extend(c.has.as_deref().map(|k| Condition::Has(sym(k))));
+            out.extend(c.lacks.as_deref().map(|k| Condition::Lacks(sym(k))));
+            if out.len() == before {
+                return Err("an empty condition".to_string());
+            }
+        }
+        Ok(out)
+    }
+
+    // ---- rules --------------------------------------------------------------------------------
+
+    fn rule_file(&mut self, stem: &str, name: &str, text: &str) -> Result<(), markdown::Problem> {
+        let page = markdown::parse(text)?;
+        let raw: raw::Rule = toml::from_str(page.front).map_err(|e| toml_error(&e, page.front, page.front_line))?;
+        if raw.id != stem {
+            return Err((page.front_line, format!("the id `{}` is not the file's name `{stem}`", raw.id)));
+        }
+        let at = |key: &str| {
+            let found = page.front.lines().position(|l| l.trim_start().starts_with(key));
+            page.front_line + found.unwrap_or(0)
+        };
+        let languages = languages(&raw.languages).map_err(|e| (at("languages"), e))?;
+        let families: Vec<&'static str> =
+            FAMILIES.into_iter().filter(|f| languages.is_empty() || languages.iter().any(|l| l.info().models == *f)).collect();
+        let index = self.set.rules.len();
+        let kind = self.rule_kind(&raw, index, &families).map_err(|(key, e)| (at(key), e))?;
+        let fixes = match &raw.fix {
+            Some(f) => f.to_vec().iter().map(fix).collect::<Result<_, _>>().map_err(|e| (at("[fix").max(at("[[fix")), e))?,
+            None => Vec::new(),
+        };
+        self.set.rules.push(Rule {
+            id: Arc::from(raw.id.as_str()),
+            title: page.title.to_string(),
+            cwe: raw.cwe,
+            owasp: raw.owasp,
+            severity: raw.severity,
+            persona: raw.persona.unwrap_or(Persona::Regular),
+            confidence: raw.confidence.unwrap_or(Confidence::High),
+            languages,
+            frameworks: raw.frameworks.iter().map(|f| sym(f)).collect(),
+            message: raw.message,
+            kind,
+            fixes,
+            why: page.why,
+            lesson: page.lesson,
+            examples: page.examples,
+            file: name.to_string(),
+        });
+        Ok(())
+    }
+
+    fn rule_kind(&mut self, raw: &raw::Rule, index: usize, families: &[&'static str]) -> Result<RuleKind, (&'static str, String)> {
+        let clauses = !(raw.call.is_empty() && raw.assign.is_empty() && raw.fallback.is_empty());
+        let kinds = [
+            raw.taint.is_some(),
+            clauses,
+            raw.pattern.is_some(),
+            raw.missing.is_some(),
+            raw.text.is_some(),
+            raw.change.is_some(),
+            raw.dependency.is_some(),
+        ];
+        match kinds.iter().filter(|k| **k).count() {
+            1 => {}
+            0 => return Err((
+                "id",
+                "no kind: one of [taint], [[call]]/[[assign]]/[[fallback]], [pattern], [missing], [text], [change], [dependency] is needed"
+                    .into(),
+            )),
+            _ => {
+                return Err((
+                    "id",
+                    "more than one kind: a rule is exactly one of taint, call/assign/fallback, pattern, missing, text, change, dependency"
+                        .into(),
+                ));
+            }
+        }
+        if let Some(t) = &raw.taint {
+            let Some(bit) = self.set.sink_kinds.iter().position(|k| *k == t.sink) else {
+                return Err(("sink", format!("no model names a sink of kind `{}`", t.sink)));
+            };
+            let defaults: Vec<String> = ["request", "network", "argv", "model"].map(String::from).to_vec();
+            return Ok(RuleKind::Taint {
+                sink: 1 << bit,
+                sources: self.sources(t.sources.as_ref().unwrap_or(&defaults)).map_err(|e| ("sources", e))?,
+                pedantic_sources: self.sources(&t.pedantic_sources).map_err(|e| ("pedantic_sources", e))?,
+            });
+        }
+        if clauses {
+            for (list, kind, key) in [
+                (&raw.call, ClauseKind::Call, "[[call]]"),
+                (&raw.assign, ClauseKind::Assign, "[[assign]]"),
+                (&raw.fallback, ClauseKind::Fallback, "[[fallback]]"),
+            ] {
+                for c in list {
+                    let set = paths::expand(&c.path.to_vec()).map_err(|e| (key, e))?;
+                    let empty = set.exact.is_empty() && set.members.is_empty() && set.prefixes.is_empty();
+                    if empty && (kind != ClauseKind::Assign || c.name.is_none()) {
+                        return Err((key, "a clause needs `path` (an assign clause: `path` or `name`)".into()));
+                    }
+                    let clause = Clause {
+                        rule: index,
+                        when: self.conditions(&c.when).map_err(|e| (key, e))?,
+                        report: c.report.as_ref().map(selector),
+                        name: c.name.as_deref().map(pattern).transpose().map_err(|e| (key, e))?,
+                    };
+                    self.clauses.push((families.to_vec(), kind, set, clause));
+                }
+            }
+            return Ok(RuleKind::Clauses);
+        }
+        if let Some(p) = &raw.pattern {
+            let Some(language) = Language::by_name(&p.language) else {
+                return Err(("language", format!("unknown language `{}`", p.language)));
+            };
+            let mut filters = Vec::new();
+            for (name, text) in &p.filters {
+                filters.push((sym(name), pattern(text).map_err(|e| ("where", e))?));
+            }
+            return Ok(RuleKind::Pattern { language, any: p.any.iter().map(|s| Arc::from(s.as_str())).collect(), filters });
+        }
+        if let Some(m) = &raw.missing {
+            return missing(m).map(RuleKind::Missing).map_err(|e| ("[missing]", e));
+        }
+        if let Some(t) = &raw.text {
+            return text_rule(t).map_err(|e| ("[text]", e));
+        }
+        if let Some(c) = &raw.change {
+            if c.added.is_none() && c.removed.is_none() {
+                return Err(("[change]", "`added` or `removed` is needed".into()));
+            }
+            let optional = |t: &Option<String>| t.as_deref().map(pattern).transpose().map_err(|e| ("[change]", e));
+            return Ok(RuleKind::Change(Change {
+                added: optional(&c.added)?,
+                removed: optional(&c.removed)?,
+                more_removed: c.more_removed,
+                files: optional(&c.files)?,
+            }));
+        }
+        let d = raw.dependency.as_ref().ok_or(("id", "no kind".to_string()))?;
+        if !d.undeclared && !d.like_known && d.names.is_empty() {
+            return Err(("[dependency]", "one of undeclared, like_known, names is needed".into()));
+        }
+        Ok(RuleKind::Dependency { undeclared: d.undeclared, like_known: d.like_known, names: d.names.iter().map(|n| sym(n)).collect() })
+    }
+
+    /// Sorts the rules by id and puts the clauses where the interpreter looks.
+    fn finish(mut self) -> (RuleSet, Vec<RuleError>) {
+        let mut order: Vec<usize> = (0..self.set.rules.len()).collect();
+        order.sort_by(|a, b| self.set.rules[*a].id.cmp(&self.set.rules[*b].id));
+        let mut new_index = vec![0; order.len()];
+        for (new, old) in order.iter().enumerate() {
+            new_index[*old] = new;
+        }
+        let mut rules: Vec<Option<Rule>> = std::mem::take(&mut self.set.rules).into_iter().map(Some).collect();
+        self.set.rules = order.iter().filter_map(|i| rules[*i].take()).collect();
+        for (families, kind, set, mut clause) in std::mem::take(&mut self.clauses) {
+            clause.rule = new_index[clause.rule];
+            for models in self.family(&families) {
+                match kind {
+                    ClauseKind::Call => {
+                        set.exact.iter().for_each(|p| models.calls.entry(*p).or_default().clauses.push(clause.clone()));
+                        set.members.iter().for_each(|p| models.methods.entry(*p).or_default().clauses.push(clause.clone()));
+                        set.prefixes.iter().for_each(|p| models.call_prefixes.entry(*p).or_default().clauses.push(clause.clone()));
+                    }
+                    ClauseKind::Assign => {
+                        if let Some(name) = &clause.name {
+                            models.named_assigns.push((name.clone(), clause.clone()));
+                        }
+                        set.exact.iter().for_each(|p| models.members.entry(*p).or_default().clauses.push(clause.clone()));
+                        set.members.iter().for_each(|p| models.any_members.entry(*p).or_default().clauses.push(clause.clone()));
+                        set.prefixes.iter().for_each(|p| models.prefixes.entry(*p).or_default().clauses.push(clause.clone()));
+                    }
+                    ClauseKind::Fallback => {
+                        set.exact.iter().for_each(|p| models.members.entry(*p).or_default().fallbacks.push(clause.clone()));
+                        set.prefixes.iter().for_each(|p| models.prefixes.entry(*p).or_default().fallbacks.push(clause.clone()));
+                    }
+                }
+            }
+        }
+        self.set.taint_rules = vec![Vec::new(); 64];
+        for (i, rule) in self.set.rules.iter().enumerate() {
+            if let RuleKind::Taint { sink, .. } = rule.kind {
+                self.set.taint_rules[sink.trailing_zeros() as usize].push(i);
+            }
+        }
+        (self.set, self.errors)
+    }
+}
+
+fn some(lists: &[&raw::Many<String>], names: &str) -> Result<(), Wrong> {
+    if lists.iter().all(|l| l.to_vec().is_empty()) { Err(format!("{names} is needed")) } else { Ok(()) }
+}
+
+fn toml_error(e: &toml::de::Error, text: &str, first: usize) -> markdown::Problem {
+    let line = e.span().map_or(0, |s| text.get(..s.start).unwrap_or_default().matches('\n').count());
+    (first + line, e.message().to_string())
+}
+
+pub(super) fn pattern(text: &str) -> Result<Pattern, Wrong> {
+    Pattern::new(text)
+}
+
+fn selector(s: &raw::Selector) -> Selector {
+    match s {
+        raw::Selector::Index(i) => Selector::Index(*i),
+        raw::Selector::First(list) => Selector::First(list.iter().map(selector).collect()),
+        raw::Selector::Name(n) => match n.as_str() {
+            "receiver" => Selector::Receiver,
+            "any" => Selector::Any,
+            "value" => Selector::Value,
+            "callback" => Selector::Callback,
+            _ => Selector::Keyword(sym(n)),
+        },
+    }
+}
+
+fn constants(values: &[toml::Value]) -> Result<Vec<Const>, Wrong> {
+    values
+        .iter()
+        .map(|v| {
+            Ok(Const(match v {
+                toml::Value::String(s) if s == "null" => Lit::Null,
+                toml::Value::String(s) => Lit::Str(s.to_lowercase().into()),
+                toml::Value::Integer(i) => Lit::Int(*i),
+                toml::Value::Float(f) => Lit::Float(*f),
+                toml::Value::Boolean(b) => Lit::Bool(*b),
+                other => return Err(format!("`{other}` is no constant: strings, numbers and booleans are")),
+            }))
+        })
+        .collect()
+}
+
+fn languages(names: &[String]) -> Result<Vec<Language>, Wrong> {
+    let mut out = Vec::new();
+    for n in names {
+        let l = Language::by_name(n).ok_or_else(|| {
+            format!("unknown language `{n}`; known: {}", Language::all().map(|l| l.info().name).collect::<Vec<_>>().join(", "))
+        })?;
+        out.push(l);
+        // JavaScript rules speak about TypeScript too.
+        if l == Language::JavaScript {
+            out.extend([Language::TypeScript, Language::Tsx]);
+        }
+    }
+    out.sort_unstable();
+    out.dedup();
+    Ok(out)
+}
+
+fn missing(m: &raw::Missing) -> Result<Missing, Wrong> {
+    let kinds = |s: &String| s.split('|').map(|k| sym(k.trim())).collect::<Vec<Sym>>();
+    Ok(Missing {
+        subject: match m.subject.as_str() {
+            "app" => Subject::App,
+            "route" => Subject::Route,
+            other => return Err(format!("unknown subject `{other}`; known: app, route")),
+        },
+        has: m.has.iter().map(kinds).collect(),
+        lacks: m.lacks.iter().map(|k| sym(k)).collect(),
+        scope: match m.scope.as_deref() {
+            None | Some("file") => Scope::File,
+            Some("route") => Scope::Route,
+            Some("project") => Scope::Project,
+            Some(other) => return Err(format!("unknown scope `{other}`; known: route, file, project")),
+        },
+        anchor: sym(m.anchor.as_deref().unwrap_or(&m.subject)),
+    })
+}
+
+fn text_rule(t: &raw::Text) -> Result<RuleKind, Wrong> {
+    let mut places = Vec::new();
+    for p in &t.places {
+        places.push(match p.as_str() {
+            "string" => TextPlace::String,
+            "comment" => TextPlace::Comment,
+            "code" => TextPlace::Code,
+            "file" => TextPlace::File,
+            other => return Err(format!("unknown place `{other}`; known: string, comment, code, file")),
+        });
+    }
+    let regexes = t.regex.to_vec().iter().map(|r| pattern(r)).collect::<Result<Vec<_>, _>>()?;
+    if places.is_empty() || regexes.is_empty() {
+        return Err("`in` and `regex` must not be empty".to_string());
+    }
+    Ok(RuleKind::Text {
+        places,
+        regexes,
+        entropy: t.entropy,
+        not: t.not.to_vec().iter().map(|r| pattern(r)).collect::<Result<_, _>>()?,
+        files: t.files.as_deref().map(pattern).transpose()?,
+    })
+}
+
+fn fix(f: &raw::Fix) -> Result<FixSpec, Wrong> {
+    let need = |v: &Option<String>, name: &str| v.clone().ok_or_else(|| format!("the recipe `{}` needs `{name}`", f.recipe));
+    let argument = || f.argument.as_ref().map(selector).ok_or_else(|| format!("the recipe `{}` needs `argument`", f.recipe));
+    let import = f.import.clone();
+    let recipe = match f.recipe.as_str() {
+        "parametrise" => Recipe::Parametrise,
+        "argv" => Recipe::Argv,
+        "replace-call" => Recipe::ReplaceCall { with: need(&f.with, "with")?, import },
+        "set-argument" => Recipe::SetArgument { argument: argument()?, key: f.key.clone(), value: need(&f.value, "value")?, import },
+        "remove-argument" => Recipe::RemoveArgument { argument: argument()? },
+        "set-value" => Recipe::SetValue { value: need(&f.value, "value")?, import },
+        "wrap" => Recipe::Wrap { with: need(&f.with, "with")?, import },
+        "contain-path" => Recipe::ContainPath,
+        "env-secret" => Recipe::EnvSecret { name: f.name.clone() },
+        "add-middleware" => Recipe::AddMiddleware { statement: need(&f.statement, "statement")?, import },
+        "insert-guard" => Recipe::InsertGuard { statement: need(&f.statement, "statement")?, import },
+        "delete-statement" => Recipe::DeleteStatement,
+        other => return Err(format!("unknown recipe `{other}`")),
+    };
+    Ok(FixSpec {
+        recipe,
+        safety: f.safety,
+        languages: languages(&f.languages)?,
+        call: f.call.as_ref().map(|c| paths::expand(&c.to_vec())).transpose()?,
+    })
+}

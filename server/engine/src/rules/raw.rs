@@ -1,0 +1,360 @@
+//! The files as they are written: serde structures that refuse unknown keys, one for one with `rules/README.md`.
+
+use serde::Deserialize;
+
+/// One or several.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(untagged)]
+pub(super) enum Many<T> {
+    One(T),
+    Several(Vec<T>),
+}
+
+impl<T> Default for Many<T> {
+    fn default() -> Self {
+        Many::Several(Vec::new())
+    }
+}
+
+impl<T: Clone> Many<T> {
+    pub(super) fn to_vec(&self) -> Vec<T> {
+        match self {
+            Many::One(t) => vec![t.clone()],
+            Many::Several(v) => v.clone(),
+        }
+    }
+}
+
+/// An argument selector.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(untagged)]
+pub(super) enum Selector {
+    Index(usize),
+    Name(String),
+    First(Vec<Selector>),
+}
+
+/// `tainted = true` or `tainted = ["request"]`.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(untagged)]
+pub(super) enum Tainted {
+    Any(bool),
+    Kinds(Vec<String>),
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Condition {
+    pub arg: Option<Selector>,
+    pub key: Option<String>,
+    pub is: Option<Vec<toml::Value>>,
+    pub not: Option<Vec<toml::Value>>,
+    pub missing: Option<bool>,
+    pub matches: Option<String>,
+    pub literal: Option<bool>,
+    pub built: Option<bool>,
+    pub object: Option<bool>,
+    pub tainted: Option<Tainted>,
+    pub path: Option<Many<String>>,
+    pub not_path: Option<Many<String>>,
+    pub name: Option<String>,
+    pub unbounded: Option<bool>,
+    pub target: Option<String>,
+    pub inside: Option<String>,
+    pub file: Option<String>,
+    pub not_file: Option<String>,
+    pub has: Option<String>,
+    pub lacks: Option<String>,
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Model {
+    #[serde(default)]
+    pub source: Vec<Source>,
+    #[serde(default)]
+    pub returns: Vec<Returns>,
+    #[serde(default)]
+    pub alias: Vec<Alias>,
+    #[serde(default)]
+    pub param: Vec<Param>,
+    #[serde(default)]
+    pub sink: Vec<Sink>,
+    #[serde(default)]
+    pub sanitizer: Vec<Sanitizer>,
+    #[serde(default)]
+    pub guard: Vec<Guard>,
+    #[serde(default)]
+    pub propagate: Vec<Propagate>,
+    #[serde(default)]
+    pub route: Vec<Route>,
+    #[serde(default)]
+    pub app: Vec<App>,
+    #[serde(default)]
+    pub mark: Vec<Mark>,
+    #[serde(default)]
+    pub stdlib: Vec<String>,
+    #[serde(default)]
+    pub known: Vec<String>,
+    #[serde(default)]
+    pub distributions: std::collections::BTreeMap<String, String>,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Source {
+    pub kind: Option<String>,
+    #[serde(default)]
+    pub path: Many<String>,
+    #[serde(default)]
+    pub call: Many<String>,
+    pub argument: Option<Selector>,
+    #[serde(default)]
+    pub safe_for: Vec<String>,
+    #[serde(default)]
+    pub when: Vec<Condition>,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Returns {
+    pub call: Many<String>,
+    #[serde(rename = "type")]
+    pub ty: String,
+    #[serde(default)]
+    pub when: Vec<Condition>,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Alias {
+    pub from: Many<String>,
+    pub to: String,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Param {
+    pub name: String,
+    #[serde(default)]
+    pub with: Vec<String>,
+    #[serde(rename = "type")]
+    pub ty: String,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Sink {
+    pub kind: String,
+    #[serde(default)]
+    pub call: Many<String>,
+    #[serde(default)]
+    pub assign: Many<String>,
+    pub arg: Option<Selector>,
+    #[serde(default)]
+    pub when: Vec<Condition>,
+    pub placeholder: Option<String>,
+    pub confidence: Option<crate::finding::Confidence>,
+    #[serde(default)]
+    pub deep: bool,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Sanitizer {
+    pub call: Many<String>,
+    pub clears: Vec<String>,
+    pub arg: Option<Selector>,
+    #[serde(default)]
+    pub when: Vec<Condition>,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Guard {
+    pub call: Many<String>,
+    pub arg: Selector,
+    pub clears: Vec<String>,
+    pub holds: Option<bool>,
+    #[serde(default)]
+    pub raises: bool,
+    #[serde(default)]
+    pub when: Vec<Condition>,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Propagate {
+    pub call: Many<String>,
+    pub from: Selector,
+    pub to: Target,
+}
+
+/// `"receiver"`, `"result"`, `"none"`, `"callback:0"`, or an argument index.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(untagged)]
+pub(super) enum Target {
+    Index(usize),
+    Name(String),
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Route {
+    #[serde(default)]
+    pub decorator: Many<String>,
+    #[serde(default)]
+    pub call: Many<String>,
+    pub path_arg: Option<Selector>,
+    #[serde(default)]
+    pub params: Vec<String>,
+    #[serde(default)]
+    pub tainted_params: bool,
+    pub returns: Option<String>,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct App {
+    pub call: Many<String>,
+    pub framework: String,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Mark {
+    pub kind: String,
+    #[serde(default)]
+    pub call: Many<String>,
+    #[serde(default)]
+    pub path: Many<String>,
+    #[serde(default)]
+    pub assign: Many<String>,
+    #[serde(default)]
+    pub import: Many<String>,
+    pub route: Option<String>,
+    pub define: Option<String>,
+    pub string: Option<String>,
+    #[serde(default)]
+    pub when: Vec<Condition>,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Rule {
+    pub id: String,
+    pub cwe: Vec<u32>,
+    pub owasp: Option<String>,
+    pub severity: crate::finding::Severity,
+    pub persona: Option<crate::finding::Persona>,
+    pub confidence: Option<crate::finding::Confidence>,
+    #[serde(default)]
+    pub languages: Vec<String>,
+    #[serde(default)]
+    pub frameworks: Vec<String>,
+    pub message: Option<String>,
+    pub taint: Option<Taint>,
+    #[serde(default)]
+    pub call: Vec<Clause>,
+    #[serde(default)]
+    pub assign: Vec<Clause>,
+    #[serde(default)]
+    pub fallback: Vec<Clause>,
+    pub pattern: Option<PatternRule>,
+    pub missing: Option<Missing>,
+    pub text: Option<Text>,
+    pub change: Option<Change>,
+    pub dependency: Option<Dependency>,
+    pub fix: Option<Many<Fix>>,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Taint {
+    pub sink: String,
+    pub sources: Option<Vec<String>>,
+    #[serde(default)]
+    pub pedantic_sources: Vec<String>,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Clause {
+    #[serde(default)]
+    pub path: Many<String>,
+    pub name: Option<String>,
+    #[serde(default)]
+    pub when: Vec<Condition>,
+    pub report: Option<Selector>,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct PatternRule {
+    pub any: Vec<String>,
+    #[serde(default, rename = "where")]
+    pub filters: std::collections::BTreeMap<String, String>,
+    pub language: String,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Missing {
+    pub subject: String,
+    #[serde(default)]
+    pub has: Vec<String>,
+    pub lacks: Vec<String>,
+    pub scope: Option<String>,
+    pub anchor: Option<String>,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Text {
+    #[serde(rename = "in")]
+    pub places: Vec<String>,
+    pub regex: Many<String>,
+    pub entropy: Option<f64>,
+    #[serde(default)]
+    pub not: Many<String>,
+    pub files: Option<String>,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Change {
+    pub added: Option<String>,
+    pub removed: Option<String>,
+    #[serde(default)]
+    pub more_removed: bool,
+    pub files: Option<String>,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Dependency {
+    #[serde(default)]
+    pub undeclared: bool,
+    #[serde(default)]
+    pub like_known: bool,
+    #[serde(default)]
+    pub names: Vec<String>,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Fix {
+    pub recipe: String,
+    pub safety: crate::finding::Safety,
+    #[serde(default)]
+    pub languages: Vec<String>,
+    pub call: Option<Many<String>>,
+    #[serde(rename = "with")]
+    pub with: Option<String>,
+    pub import: Option<String>,
+    pub argument: Option<Selector>,
+    pub key: Option<String>,
+    pub value: Option<String>,
+    pub name: Option<String>,
+    pub statement: Option<String>,
+}
