@@ -175,8 +175,8 @@ impl Engine {
     }
 
     /// What the step from `before` to this file did (`change` rules).
-    pub fn changes(&self, _before: &str, _file: &SourceFile) -> Vec<Finding> {
-        Vec::new()
+    pub fn changes(&self, before: &str, file: &SourceFile) -> Vec<Finding> {
+        self.judges.changes(before, file)
     }
 
     /// The proven rewrite of a finding of this very file, or why there is none.

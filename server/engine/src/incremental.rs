@@ -131,7 +131,8 @@ pub(crate) fn analyse(
     analysis.depends_on = depends;
     let mut findings = assemble(rules, file, &items, &records, &imported);
     let said = items.iter().flat_map(|i| i.said.iter().map(|f| judge::shifted(f, i.range.start)));
-    findings.extend(said.chain(judges.file(file)).filter(|f| judge::speaks(f, &file.foreign)));
+    let whole = judges.file(file, items.iter().map(|i| (i.range.start, &*i.unit)), project);
+    findings.extend(said.chain(whole).filter(|f| judge::speaks(f, &file.foreign)));
     let comments: Vec<_> = items.iter().flat_map(|i| i.unit.comments.iter().map(|c| c.in_file(i.range.start))).collect();
     let complete = analysis.broken.is_empty() && !analysis.exhausted;
     let context = judge::suppress::Context { rules, text: &file.text, tree: Some(&file.tree), complete };

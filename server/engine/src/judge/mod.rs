@@ -1,6 +1,8 @@
 //! Judges of the rule kinds that need no interpretation: raw text, edits, imports and code snippets;
 //! and the comments with which people answer a finding.
 
+pub mod change;
+pub mod dependency;
 mod literals;
 pub mod suppress;
 #[cfg(test)]
@@ -8,11 +10,12 @@ mod testing;
 pub mod text;
 
 use crate::{
-    analysis::{Foreign, SourceFile},
+    analysis::{Foreign, Project, SourceFile},
     finding::{Finding, Persona},
     ir::Unit,
-    lang::Language,
+    lang::{self, Language},
     rules::{Rule, RuleSet},
+    syntax,
 };
 use std::{ops::Range, sync::Arc};
 use text::TextRules;
@@ -38,9 +41,21 @@ impl Judges {
         self.text.item(language, path, text, node)
     }
 
-    /// What the file as a whole adds.
-    pub fn file(&self, file: &SourceFile) -> Vec<Finding> {
-        self.text.file(&file.path, &file.text)
+    /// What the file as a whole adds: its raw text and its imports. `items` are all of its items with their
+    /// first bytes.
+    pub fn file<'u>(&self, file: &SourceFile, items: impl Iterator<Item = (usize, &'u Unit)>, project: &dyn Project) -> Vec<Finding> {
+        let mut findings = self.text.file(&file.path, &file.text);
+        findings.extend(dependency::judge(&self.rules, file, items, project));
+        findings
+    }
+
+    /// What the step from `before` to this file did.
+    pub fn changes(&self, before: &str, file: &SourceFile) -> Vec<Finding> {
+        let mut findings = change::judge(&self.rules, before, file);
+        findings.retain(|f| speaks(f, &file.foreign));
+        let comments = if suppress::possible(&file.text) { comments(file) } else { Vec::new() };
+        let context = suppress::Context { rules: &self.rules, text: &file.text, tree: Some(&file.tree), complete: false };
+        suppress::answered(context, &comments, findings)
     }
 
     /// All findings of a file in a language without lowering.
@@ -76,6 +91,12 @@ fn finding(rule: &Rule, span: Range<usize>, value: &str) -> Finding {
 /// Whether a finding is said at all: pedantic ones only where the text is foreign.
 pub fn speaks(finding: &Finding, foreign: &Foreign) -> bool {
     finding.persona != Persona::Pedantic || foreign.touches(&finding.span)
+}
+
+/// The comments of a file.
+fn comments(file: &SourceFile) -> Vec<Range<usize>> {
+    let units = syntax::items(&file.tree).into_iter().map(|n| (n.start_byte(), lang::lower(file.language, &file.text, n)));
+    units.flat_map(|(base, unit)| unit.comments.into_iter().map(move |c| c.in_file(base))).collect()
 }
 
 /// The finding of an item that starts at `base`, with spans in the file.

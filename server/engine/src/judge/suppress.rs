@@ -56,7 +56,16 @@ pub fn possible(text: &str) -> bool {
 
 /// Leaves out what the comments (byte ranges in the file, sorted) answer, and adds what is wrong with the
 /// comments themselves. The result is sorted by position, then rule.
-pub fn apply(context: Context<'_>, comments: &[Range<usize>], mut findings: Vec<Finding>) -> Vec<Finding> {
+pub fn apply(context: Context<'_>, comments: &[Range<usize>], findings: Vec<Finding>) -> Vec<Finding> {
+    run(context, comments, findings, true)
+}
+
+/// Leaves out what the comments answer, and says nothing about the comments.
+pub fn answered(context: Context<'_>, comments: &[Range<usize>], findings: Vec<Finding>) -> Vec<Finding> {
+    run(context, comments, findings, false)
+}
+
+fn run(context: Context<'_>, comments: &[Range<usize>], mut findings: Vec<Finding>, judged: bool) -> Vec<Finding> {
     if possible(context.text) {
         let suppressions: Vec<_> = comments.iter().flat_map(|c| parse(context.text, comments, c)).collect();
         let mut used: Vec<Vec<bool>> = suppressions.iter().map(|s| vec![false; s.rules.len()]).collect();
@@ -72,7 +81,7 @@ pub fn apply(context: Context<'_>, comments: &[Range<usize>], mut findings: Vec<
             }
             !answered
         });
-        for (suppression, used) in suppressions.iter().zip(&used) {
+        for (suppression, used) in suppressions.iter().zip(&used).filter(|_| judged) {
             judge(context, suppression, used, &mut findings);
         }
     }
