@@ -4,7 +4,7 @@ use super::finding;
 use crate::{
     analysis::SourceFile,
     finding::Finding,
-    rules::{Pattern, RuleKind, RuleSet},
+    rules::{Change, Pattern, RuleKind, RuleSet},
 };
 use imara_diff::{Algorithm, Diff, InternedInput};
 use rustc_hash::FxHashMap;
@@ -16,11 +16,11 @@ pub fn judge(rules: &RuleSet, before: &str, file: &SourceFile) -> Vec<Finding> {
         .rules
         .iter()
         .filter_map(|rule| match &rule.kind {
-            RuleKind::Change { added, removed, more_removed, files }
+            RuleKind::Change(change)
                 if (rule.languages.is_empty() || rule.languages.contains(&file.language))
-                    && files.as_ref().is_none_or(|f| f.0.is_match(&file.path)) =>
+                    && change.files.as_ref().is_none_or(|f| f.is_match(&file.path)) =>
             {
-                Some((rule, Clause { added: added.as_ref(), removed: removed.as_ref(), more_removed: *more_removed }))
+                Some((rule, change))
             }
             _ => None,
         })
@@ -32,7 +32,7 @@ pub fn judge(rules: &RuleSet, before: &str, file: &SourceFile) -> Vec<Finding> {
     let mut findings = Vec::new();
     for (rule, clause) in wanted {
         for hunk in &hunks {
-            findings.extend(clause.places(hunk).into_iter().map(|(span, value)| finding(rule, span, value)));
+            findings.extend(places(clause, hunk).into_iter().map(|(span, value)| finding(rule, span, value)));
         }
     }
     findings
@@ -89,41 +89,33 @@ fn hunks<'t>(before: &'t str, after: &'t str) -> Vec<Hunk<'t>> {
         .collect()
 }
 
-/// The tests of one rule.
-struct Clause<'r> {
-    added: Option<&'r Pattern>,
-    removed: Option<&'r Pattern>,
-    more_removed: bool,
-}
-
-impl Clause<'_> {
-    /// Where the rule speaks in a hunk, with the text it speaks about.
-    fn places<'t>(&self, hunk: &Hunk<'t>) -> Vec<(Range<usize>, &'t str)> {
-        let count = |pattern: &Pattern, lines: &mut dyn Iterator<Item = &'t str>| lines.filter(|l| pattern.0.is_match(l)).count();
-        if let Some(removed) = self.removed {
-            let gone = count(removed, &mut hunk.removed.iter().copied());
-            let come = if self.more_removed { count(removed, &mut hunk.added.iter().map(|l| l.1)) } else { 0 };
-            if gone == 0 || gone <= come {
-                return Vec::new();
-            }
-        }
-        let Some(added) = self.added else {
-            return vec![hunk.added.first().unwrap_or(&hunk.next).clone()];
-        };
-        let places: Vec<_> = hunk
-            .added
-            .iter()
-            .filter_map(|(span, line)| {
-                let hit = added.0.find(line)?;
-                Some((span.start + hit.start()..span.start + hit.end(), hit.as_str()))
-            })
-            .collect();
-        // A line that was edited but said the same before adds nothing.
-        if self.removed.is_none() && places.len() <= count(added, &mut hunk.removed.iter().copied()) {
+/// Where a rule speaks in a hunk, with the text it speaks about.
+fn places<'t>(change: &Change, hunk: &Hunk<'t>) -> Vec<(Range<usize>, &'t str)> {
+    let count = |pattern: &Pattern, lines: &mut dyn Iterator<Item = &'t str>| lines.filter(|l| pattern.is_match(l)).count();
+    if let Some(removed) = &change.removed {
+        let gone = count(removed, &mut hunk.removed.iter().copied());
+        let come = if change.more_removed { count(removed, &mut hunk.added.iter().map(|l| l.1)) } else { 0 };
+        if gone == 0 || gone <= come {
             return Vec::new();
         }
-        places
     }
+    let Some(added) = &change.added else {
+        return vec![hunk.added.first().unwrap_or(&hunk.next).clone()];
+    };
+    let Some(machine) = added.regex() else { return Vec::new() };
+    let places: Vec<_> = hunk
+        .added
+        .iter()
+        .filter_map(|(span, line)| {
+            let hit = machine.find(line)?;
+            Some((span.start + hit.start()..span.start + hit.end(), hit.as_str()))
+        })
+        .collect();
+    // A line that was edited but said the same before adds nothing.
+    if change.removed.is_none() && places.len() <= count(added, &mut hunk.removed.iter().copied()) {
+        return Vec::new();
+    }
+    places
 }
 
 #[cfg(test)]
@@ -132,11 +124,12 @@ mod tests {
         analysis::{Engine, Foreign, SourceFile},
         judge::testing::{regex, rule, set, shown},
         lang::Language,
-        rules::RuleKind,
+        rules::{Change, RuleKind},
     };
 
     fn changes(added: Option<&str>, removed: Option<&str>, before: &str, after: &str) -> Vec<String> {
-        let kind = RuleKind::Change { added: added.map(regex), removed: removed.map(regex), more_removed: removed.is_some(), files: None };
+        let kind =
+            RuleKind::Change(Change { added: added.map(regex), removed: removed.map(regex), more_removed: removed.is_some(), files: None });
         let file = SourceFile::parse("a.py", Language::Python, after, Foreign::None).unwrap();
         let findings = Engine::new(set(vec![rule("r", kind)])).changes(before, &file);
         shown(after, &findings).into_iter().map(|f| f.1).collect()

@@ -4,6 +4,8 @@
 pub mod change;
 pub mod dependency;
 mod literals;
+pub mod pattern;
+mod structure;
 pub mod suppress;
 #[cfg(test)]
 mod testing;
@@ -17,6 +19,7 @@ use crate::{
     rules::{Rule, RuleSet},
     syntax,
 };
+use pattern::PatternRules;
 use std::{ops::Range, sync::Arc};
 use text::TextRules;
 use tree_sitter::Node;
@@ -28,17 +31,29 @@ const QUOTE: usize = 60;
 pub struct Judges {
     rules: Arc<RuleSet>,
     text: TextRules,
+    patterns: PatternRules,
+    errors: Vec<String>,
 }
 
 impl Judges {
     /// Compiles them.
     pub fn compile(rules: Arc<RuleSet>) -> Self {
-        Self { text: TextRules::compile(rules.clone()), rules }
+        let (patterns, errors) = PatternRules::compile(rules.clone());
+        Self { text: TextRules::compile(rules.clone()), patterns, errors, rules }
+    }
+
+    /// Snippets that could not be compiled, each with its rule and why.
+    pub fn errors(&self) -> &[String] {
+        &self.errors
     }
 
     /// What can be said of one item by itself, whatever is around it; spans are relative to its first byte.
-    pub fn item(&self, language: Language, path: &str, text: &str, node: Node<'_>, _unit: &Unit) -> Vec<Finding> {
-        self.text.item(language, path, text, node)
+    pub fn item(&self, language: Language, path: &str, text: &str, node: Node<'_>, unit: &Unit) -> Vec<Finding> {
+        let mut findings = self.text.item(language, path, text, node);
+        if let Some(item) = text.get(node.byte_range()) {
+            findings.extend(self.patterns.item(language, path, unit, item));
+        }
+        findings
     }
 
     /// What the file as a whole adds: its raw text and its imports. `items` are all of its items with their

@@ -9,7 +9,7 @@ use crate::{
 use std::sync::Arc;
 
 pub(super) fn regex(source: &str) -> Pattern {
-    Pattern(regex::Regex::new(source).unwrap())
+    Pattern::new(source).unwrap()
 }
 
 pub(super) fn rule(id: &str, kind: RuleKind) -> Rule {

@@ -10,7 +10,6 @@ use crate::{
     rules::{Pattern, Rule, RuleIx, RuleKind, RuleSet, TextPlace},
 };
 use aho_corasick::{AhoCorasick, MatchKind};
-use regex::Regex;
 use std::{ops::Range, sync::Arc};
 use tree_sitter::Node;
 
@@ -39,7 +38,7 @@ struct Scanner {
 
 struct Entry {
     rule: RuleIx,
-    regex: Regex,
+    regex: Pattern,
     place: TextPlace,
 }
 
@@ -94,7 +93,7 @@ impl TextRules {
             }
             for &place in places {
                 let to = if place == TextPlace::File { &mut files } else { &mut items };
-                to.extend(regexes.iter().map(|regex| Entry { rule: index, regex: regex.0.clone(), place }));
+                to.extend(regexes.iter().map(|regex| Entry { rule: index, regex: regex.clone(), place }));
             }
         }
         Self { rules, items: Scanner::build(items), files: Scanner::build(files) }
@@ -147,8 +146,7 @@ impl TextRules {
 
 fn applies(rule: &Rule, language: Option<Language>, path: &str) -> bool {
     let RuleKind::Text { files, .. } = &rule.kind else { return false };
-    (rule.languages.is_empty() || language.is_some_and(|l| rule.languages.contains(&l)))
-        && files.as_ref().is_none_or(|f| f.0.is_match(path))
+    (rule.languages.is_empty() || language.is_some_and(|l| rule.languages.contains(&l))) && files.as_ref().is_none_or(|f| f.is_match(path))
 }
 
 /// Findings of one text, overlapping ones of the same rule merged into the first.
@@ -179,7 +177,8 @@ fn search(rule: &Rule, entry: &Entry, item: &str, ranges: &[Range<usize>], found
 fn search_in(rule: &Rule, entry: &Entry, text: &str, original: &str, range: Range<usize>, found: &mut Found) {
     let RuleKind::Text { entropy, not, .. } = &rule.kind else { return };
     let Some(part) = text.get(range.clone()) else { return };
-    for captures in entry.regex.captures_iter(part) {
+    let Some(machine) = entry.regex.regex() else { return };
+    for captures in machine.captures_iter(part) {
         let Some(value) = captures.name("value").or_else(|| captures.get(0)) else { continue };
         let span = range.start + value.start()..range.start + value.end();
         let Some(shown) = original.get(span.clone()) else { continue };
@@ -195,7 +194,7 @@ fn harmless(not: &[Pattern], text: &str, span: &Range<usize>) -> bool {
         return false;
     }
     let line = around(text, span);
-    not.iter().any(|p| p.0.is_match(&text[span.clone()]) || p.0.is_match(line))
+    not.iter().any(|p| p.is_match(&text[span.clone()]) || p.is_match(line))
 }
 
 /// The line or lines of a span, cut at [`LINE_REACH`].
