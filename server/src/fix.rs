@@ -45,7 +45,6 @@ pub fn run(args: &FixArgs) -> anyhow::Result<Outcome> {
     workspaces.check(&args.judging.rule_ids())?;
     let style = Style::of_terminal();
     let mut prompt = Prompt { all: args.yes, terminal: io::stdin().is_terminal() && io::stdout().is_terminal() };
-    ensure!(args.dry_run || prompt.all || prompt.terminal, "not on a terminal: say --yes to write the rewrites or --dry-run to see them");
     let projects = Projects::default();
     let (mut changed, mut rewrites, mut left) = (0, 0, 0);
     for task in &tasks {
@@ -145,13 +144,11 @@ struct Prompt {
 }
 
 impl Prompt {
-    fn ask(&mut self, shown: &str) -> io::Result<Answer> {
+    fn ask(&mut self, shown: &str) -> anyhow::Result<Answer> {
         if self.all {
             return Ok(Answer::Yes);
         }
-        if !self.terminal {
-            return Ok(Answer::Quit);
-        }
+        ensure!(self.terminal, "nobody to ask: say --yes to write the rewrites or --dry-run to only see them; nothing was written");
         loop {
             print!("Write {}? [y]es, [n]o, [a]ll, [q]uit: ", one_line(shown));
             io::stdout().flush()?;

@@ -62,7 +62,7 @@ impl Workspace {
         let root = root.canonicalize().unwrap_or_else(|_| root.to_owned());
         let mut problems: Vec<Problem> = errors.into_iter().map(Problem::from).collect();
         let team = team_rules(&config, &mut problems);
-        let engine = if team.is_empty() { embedded_engine() } else { engine_with(&team, &mut problems) };
+        let engine = if team.is_empty() { embedded_engine() } else { engine_with(&config.base, &team, &mut problems) };
         for (id, level) in &config.rules {
             if engine.rules().rule(id).is_none()
                 && let config::Source::File(file, line) = &level.source
@@ -217,17 +217,24 @@ impl Workspaces {
 /// The engine with the embedded pack alone, built once a process.
 pub fn embedded_engine() -> Arc<Engine> {
     static ENGINE: OnceLock<Arc<Engine>> = OnceLock::new();
-    ENGINE.get_or_init(|| engine_with(&[], &mut Vec::new())).clone()
+    ENGINE.get_or_init(|| engine_with(Path::new(""), &[], &mut Vec::new())).clone()
 }
 
-fn engine_with(team: &[(String, String)], problems: &mut Vec<Problem>) -> Arc<Engine> {
+/// The embedded pack and a team's files (named relative to `base`) on top of it.
+fn engine_with(base: &Path, team: &[(String, String)], problems: &mut Vec<Problem>) -> Arc<Engine> {
     let embedded = qualm_rules::FILES.iter().copied();
     let (rules, errors) = RuleSet::load(embedded.chain(team.iter().map(|(name, text)| (name.as_str(), text.as_str()))));
-    problems.extend(errors.into_iter().map(|e| Problem { file: PathBuf::from(e.file), line: e.line, message: e.message, fatal: false }));
+    let ours = |file: &str| team.iter().any(|(name, _)| name == file);
+    problems.extend(errors.into_iter().filter(|e| ours(&e.file)).map(|e| Problem {
+        file: base.join(e.file),
+        line: e.line,
+        message: e.message,
+        fatal: false,
+    }));
     Arc::new(Engine::new(Arc::new(rules)))
 }
 
-/// The text of every team rule file, named as people find it. A rules folder that leads out of the project is refused.
+/// The text of every team rule file, named relative to the configuration's folder. A rules folder that leads out of the project is refused.
 fn team_rules(config: &Config, problems: &mut Vec<Problem>) -> Vec<(String, String)> {
     let folder = config.base.join(&config.rules_dir.value);
     let mut problem = |file: &Path, message: String| problems.push(Problem { file: file.to_owned(), line: 0, message, fatal: false });
@@ -253,7 +260,7 @@ fn team_rules(config: &Config, problems: &mut Vec<Problem>) -> Vec<(String, Stri
         let name = path.strip_prefix(&real).unwrap_or(&path);
         match files::read(&path, MAX_RULE_FILE) {
             Ok(Content::Text(text)) => {
-                out.push((folder.join(name).to_string_lossy().replace('\\', "/"), text.text));
+                out.push((config.rules_dir.value.join(name).to_string_lossy().replace('\\', "/"), text.text));
             }
             Ok(_) => problem(&path, format!("not a text file of at most {} KiB", MAX_RULE_FILE / 1024)),
             Err(error) => problem(&path, format!("cannot be read: {error}")),

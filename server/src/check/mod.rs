@@ -321,3 +321,6 @@ impl Progress {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

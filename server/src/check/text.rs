@@ -63,15 +63,17 @@ fn finding(
     let (first, source, span) = excerpt(file, &finding.span);
     let shown = one_line(&file.shown);
     let place = file.lines.place(&file.text, finding.span.start);
-    let snippet = Snippet::source(&source)
-        .line_start(first + 1)
-        .path(format!("{shown}:{}:{}", place.line, place.column))
-        .annotation(AnnotationKind::Primary.span(span));
-    // The path above carries the position in the file: an excerpt cut out of a long line would show a wrong column.
+    let snippet = Snippet::source(&source).line_start(first + 1).path(shown.as_str()).annotation(AnnotationKind::Primary.span(span));
     let message = one_line(&finding.message);
     let title = level.primary_title(message.as_str()).id(&*finding.rule);
     let rendered = renderer.render(&[title.element(snippet)]);
-    writeln!(out, "{}", rendered.replacen(&format!("{shown}:{}:{}:", place.line, place.column), &format!("{shown}:"), 1))?;
+    // The second line names the place; its column is that of the excerpt, which may be cut out of a long line.
+    for (number, line) in rendered.lines().enumerate() {
+        match line.find(shown.as_str()).filter(|_| number == 1) {
+            Some(at) => writeln!(out, "{}{shown}:{}:{}", &line[..at], place.line, place.column)?,
+            None => writeln!(out, "{line}")?,
+        }
+    }
     if !finding.path.is_empty() {
         writeln!(out, "  {}", style.paint("1", "path:"))?;
         for step in &finding.path {

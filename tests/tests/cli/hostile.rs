@@ -1,0 +1,114 @@
+//! Files and configurations that mean harm or are broken: never a crash, never silence.
+
+use super::{MARKER, Project, row};
+use std::time::Instant;
+
+const BAD: &str = "y = 'FORBIDDEN_KEY'\n";
+
+#[test]
+fn a_line_of_fifty_megabytes_is_skipped_with_a_notice() {
+    let project = Project::new(&[("b.py", BAD)]);
+    project.write("huge.py", "x".repeat(50 * 1024 * 1024).as_bytes());
+    let started = Instant::now();
+    let ran = project.qualm(&["check", "--format", "json"]).expect(1);
+    assert_eq!(ran.found().len(), 1);
+    assert!(ran.json()["notices"][0].as_str().unwrap().starts_with("huge.py: skipped: 52428800 bytes"));
+    assert!(started.elapsed().as_secs() < 20);
+    project.qualm_with(&["check", "-", "--language", "python"], &vec![b'x'; 3 * 1024 * 1024]).expect(2);
+}
+
+#[test]
+fn long_lines_and_deep_nesting_end() {
+    let long = format!("x = [{}'FORBIDDEN_KEY']\n", "1, ".repeat(300_000));
+    let deep = format!("x = {}1{}\n{BAD}", "(".repeat(20_000), ")".repeat(20_000));
+    let project = Project::new(&[("long.py", &long), ("deep.py", &deep), ("deep.js", &"[".repeat(100_000))]);
+    let ran = project.qualm(&["check"]).expect(1);
+    assert!(ran.out().contains("long.py:1:"), "{}", ran.out());
+    assert!(ran.out().len() < 20_000, "an excerpt of a long line is short");
+}
+
+#[test]
+fn bytes_that_are_not_text_are_borne() {
+    let project = Project::new(&[]);
+    project.write("nul.py", b"a = 1\0\ny = 'FORBIDDEN_KEY'\n");
+    project.write("latin.py", b"# caf\xe9\ny = 'FORBIDDEN_KEY'\n");
+    project.write("bom.py", b"\xef\xbb\xbfy = 'FORBIDDEN_KEY'\n");
+    let ran = project.qualm(&["check", "--format", "json"]).expect(1);
+    assert_eq!(ran.found(), [row("bom.py", 1, "team-marker"), row("latin.py", 2, "team-marker")]);
+    assert_eq!(ran.json()["findings"][0]["start"]["column"], 6, "a byte order mark takes no column");
+    assert!(ran.json()["notices"].to_string().contains("latin.py: not UTF-8"));
+    assert!(project.qualm(&["check", "nul.py"]).expect(0).out().contains("nul.py: skipped: not a text file"));
+}
+
+#[cfg(unix)]
+#[test]
+fn unreadable_and_strange_files_are_told() {
+    use std::os::unix::fs::{PermissionsExt, symlink};
+    let project = Project::new(&[("b.py", BAD), ("closed.py", BAD)]);
+    let closed = project.path().join("closed.py");
+    std::fs::set_permissions(&closed, std::fs::Permissions::from_mode(0o000)).unwrap();
+    symlink("/dev/zero", project.path().join("zero.py")).unwrap();
+    symlink("..", project.path().join("loop")).unwrap();
+    symlink("nowhere.py", project.path().join("dangling.py")).unwrap();
+    let ran = project.qualm(&["check", "--format", "json"]).expect(1);
+    // A privileged user can read everything.
+    let readable = std::fs::read(&closed).is_ok();
+    assert_eq!(ran.found().len(), if readable { 2 } else { 1 });
+    assert_eq!(ran.json()["notices"].to_string().contains("closed.py: skipped"), !readable);
+    assert!(project.qualm(&["check", "zero.py"]).out().contains("zero: skipped: not a regular file"));
+    project.qualm(&["check", "dangling.py"]).expect(2);
+}
+
+#[test]
+fn names_and_messages_cannot_write_to_the_terminal() {
+    let project = Project::new(&[("a\u{1b}[2Jb.py", "y = 'FORBIDDEN_KEY' # \u{1b}[31m \u{202e}\n")]);
+    let ran = project.qualm(&["check"]).expect(1);
+    assert!(!ran.out().contains('\u{1b}') && !ran.out().contains('\u{202e}'), "{:?}", ran.out());
+}
+
+#[test]
+fn a_broken_configuration_stops_with_file_and_line() {
+    for (text, line, word) in [
+        ("persona = \"regular\"\nnonsense = 1\n", 2, "unknown key `nonsense`"),
+        ("\n\npersona = [\n", 3, ""),
+        ("rules-dir = \"/etc\"\n", 1, "inside the project"),
+        ("rules-dir = \"../x\"\n", 1, "inside the project"),
+        ("[rules]\n\"team-marker\" = \"loud\"\n", 2, "must be one of"),
+    ] {
+        let project = Project::new(&[("a.py", ""), ("qualm.toml", text)]);
+        let err = project.qualm(&["check"]).expect(2).err();
+        assert!(err.contains(&format!("qualm.toml:{line}: ")) && err.contains(word), "{text:?}: {err}");
+    }
+    let project = Project::new(&[("a.py", BAD), ("qualm.toml", "[rules]\nno-such-rule = \"off\"\n")]);
+    let out = project.qualm(&["check"]).expect(1).out();
+    assert!(out.contains("qualm.toml:2: no rule has the id `no-such-rule`"), "{out}");
+}
+
+#[test]
+fn a_bad_rule_is_told_and_takes_no_other_down() {
+    let project = Project::new(&[
+        ("a.py", BAD),
+        (".qualm/rules/team/broken.md", "+++\nid = \n+++\n"),
+        (".qualm/rules/team/regex.md", &MARKER.replace("team-marker", "regex").replace("FORBIDDEN_[A-Z]+", "(")),
+        (".qualm/rules/team/empty.md", ""),
+    ]);
+    project.write(".qualm/rules/team/binary.md", b"\0\0\0");
+    let out = project.qualm(&["check"]).expect(1).out();
+    assert!(out.contains("warning[team-marker]"), "{out}");
+    for name in ["broken.md", "regex.md", "empty.md", "binary.md"] {
+        assert!(out.contains(name), "{name} is told: {out}");
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn rules_from_outside_are_not_read() {
+    let project = Project::new(&[("a.py", "x = 'OUTSIDE_KEY'\n")]);
+    let outside = tempfile::tempdir().unwrap();
+    let rule = MARKER.replace("team-marker", "outside").replace("FORBIDDEN", "OUTSIDE");
+    std::fs::write(outside.path().join("outside.md"), rule).unwrap();
+    std::os::unix::fs::symlink(outside.path(), project.path().join("linked")).unwrap();
+    project.write("qualm.toml", b"rules-dir = \"linked\"\n");
+    let out = project.qualm(&["check"]).expect(0).out();
+    assert!(out.contains("outside of the project"), "{out}");
+}
