@@ -47,6 +47,16 @@ pub enum Command {
     Fix(FixArgs),
     /// Show the page of a rule, or list all rules
     Explain(ExplainArgs),
+    /// Run the examples of a folder of rules
+    #[command(after_help = TEST_RULES_EXAMPLES)]
+    TestRules(TestRulesArgs),
+    /// Print the configuration that makes an editor use qualm
+    #[command(after_help = EDITOR_EXAMPLES)]
+    EditorConfig {
+        /// The editor
+        #[arg(value_enum)]
+        name: EditorName,
+    },
     /// Show the settings that hold for a place
     #[command(after_help = CONFIG_EXAMPLES)]
     Config(ConfigArgs),
@@ -68,6 +78,16 @@ const FIX_EXAMPLES: &str = "Examples:
   qualm fix --yes --review     apply also those that want a second look (then review them)
 
 Exit codes: 0 nothing left to apply, 1 rewrites were left, 2 trouble.";
+
+const TEST_RULES_EXAMPLES: &str = "Examples:
+  qualm test-rules .qualm/rules
+
+A bad example must fire on its marked lines, a good one must be silent, a fixed one must be what the rewrite makes.
+Exit codes: 0 all hold, 1 some do not or a rule cannot be read, 2 trouble.";
+
+const EDITOR_EXAMPLES: &str = "Examples:
+  qualm editor-config helix >> ~/.config/helix/languages.toml
+  qualm editor-config neovim > ~/.config/nvim/lsp/qualm.lua    then vim.lsp.enable('qualm')";
 
 const CONFIG_EXAMPLES: &str = "Examples:
   qualm config --why               every setting of this folder and where it came from
@@ -93,6 +113,15 @@ pub enum Format {
     Sarif,
     /// Annotations in a GitHub workflow
     Github,
+}
+
+/// An editor that takes its configuration as text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum EditorName {
+    /// languages.toml
+    Helix,
+    /// lsp/qualm.lua
+    Neovim,
 }
 
 /// How strictly text is vetted.
@@ -233,6 +262,13 @@ pub enum Page {
     Text,
     /// Markdown
     Markdown,
+}
+
+/// `qualm test-rules`.
+#[derive(Debug, Args)]
+pub struct TestRulesArgs {
+    /// Folder with rules and models, laid out as .qualm/rules is
+    pub dir: PathBuf,
 }
 
 /// `qualm config`.

@@ -4,6 +4,8 @@
 pub mod check;
 pub mod cli;
 pub mod config;
+pub mod editor_config;
+pub mod examples;
 pub mod explain;
 pub mod files;
 pub mod fix;
@@ -13,4 +15,5 @@ pub mod project;
 pub mod report;
 pub mod rewrite;
 pub mod settings;
+pub mod test_rules;
 pub mod workspace;

@@ -4,7 +4,7 @@ use clap::Parser;
 use qualm::{
     check,
     cli::{Cli, Command, Outcome},
-    explain, fix, settings,
+    editor_config, explain, fix, settings, test_rules,
 };
 use std::process::ExitCode;
 
@@ -13,6 +13,8 @@ fn main() -> ExitCode {
         Command::Check(args) => check::run(&args),
         Command::Fix(args) => fix::run(&args),
         Command::Explain(args) => explain::run(&args),
+        Command::TestRules(args) => test_rules::run(&args),
+        Command::EditorConfig { name } => editor_config::run(name),
         Command::Config(args) => settings::run(&args),
     };
     let outcome = outcome.unwrap_or_else(|error| {

@@ -92,6 +92,20 @@ pub fn unified(old: &str, new: &str) -> Vec<DiffLine> {
     out
 }
 
+/// A diff as text: ` ` same, `-` removed, `+` added, `@@ N` = the next part starts in line N.
+pub fn diff_text(diff: &[DiffLine]) -> String {
+    diff.iter().fold(String::new(), |mut out, line| {
+        match line {
+            DiffLine::At(n) => out.extend(["@@ ", &n.to_string()]),
+            DiffLine::Same(t) => out.extend([" ", t]),
+            DiffLine::Removed(t) => out.extend(["-", t]),
+            DiffLine::Added(t) => out.extend(["+", t]),
+        }
+        out.push('\n');
+        out
+    })
+}
+
 fn diff_line(tag: ChangeTag, line: &str) -> DiffLine {
     let line = line.trim_end_matches('\n').trim_end_matches('\r').to_owned();
     match tag {

@@ -8,7 +8,7 @@ use qualm_engine::{Analysis, Cache, Engine, Finding, Foreign, Language, Persona,
 use std::{
     collections::HashMap,
     fmt,
-    path::{Path, PathBuf},
+    path::{Component, Path, PathBuf},
     sync::{Arc, Mutex, OnceLock, PoisonError},
 };
 
@@ -260,7 +260,8 @@ fn team_rules(config: &Config, problems: &mut Vec<Problem>) -> Vec<(String, Stri
         let name = path.strip_prefix(&real).unwrap_or(&path);
         match files::read(&path, MAX_RULE_FILE) {
             Ok(Content::Text(text)) => {
-                out.push((config.rules_dir.value.join(name).to_string_lossy().replace('\\', "/"), text.text));
+                let name: PathBuf = config.rules_dir.value.join(name).components().filter(|c| *c != Component::CurDir).collect();
+                out.push((name.to_string_lossy().replace('\\', "/"), text.text));
             }
             Ok(_) => problem(&path, format!("not a text file of at most {} KiB", MAX_RULE_FILE / 1024)),
             Err(error) => problem(&path, format!("cannot be read: {error}")),

@@ -2,7 +2,7 @@
 //! ever added within a `version`.
 
 use super::{FileReport, Report, Reported};
-use crate::rewrite::{self, DiffLine};
+use crate::rewrite;
 use qualm_engine::{Confidence, Edit, Persona, Safety, Severity, Step};
 use serde::Serialize;
 use std::io::{self, Write};
@@ -104,7 +104,7 @@ fn finding<'a>(report: &'a Report, file: &'a FileReport, reported: &'a Reported,
     let rule = file.workspace.engine.rules().rule(&finding.rule);
     let (fix, no_fix) = match &reported.fix {
         Some(Ok(fix)) => {
-            let diff = diff_text(&rewrite::diff(&file.text, &file.lines, fix));
+            let diff = rewrite::diff_text(&rewrite::diff(&file.text, &file.lines, fix));
             (Some(JsonFix { title: &fix.title, safety: fix.safety, edits: &fix.edits, diff }), None)
         }
         Some(Err(refusal)) => (None, Some(refusal.0.as_str())),
@@ -139,19 +139,6 @@ fn step<'a>(report: &'a Report, file: &'a FileReport, step: &'a Step) -> JsonSte
 fn place(lines: &crate::lines::Lines, text: &str, byte: usize) -> JsonPlace {
     let place = lines.place(text, byte);
     JsonPlace { line: place.line, column: place.column, byte }
-}
-
-fn diff_text(diff: &[DiffLine]) -> String {
-    diff.iter().fold(String::new(), |mut out, line| {
-        match line {
-            DiffLine::At(n) => out.extend(["@@ ", &n.to_string()]),
-            DiffLine::Same(t) => out.extend([" ", t]),
-            DiffLine::Removed(t) => out.extend(["-", t]),
-            DiffLine::Added(t) => out.extend(["+", t]),
-        }
-        out.push('\n');
-        out
-    })
 }
 
 /// The findings of a file, each with a fingerprint made of rule, file, the text of its line and how many findings of

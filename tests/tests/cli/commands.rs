@@ -99,3 +99,36 @@ fn help_is_short_and_has_examples() {
         assert!(help.lines().all(|l| l.chars().count() <= 100), "{help}");
     }
 }
+
+#[test]
+fn rule_examples_are_run() {
+    let project = Project::new(&[]);
+    let out = project.qualm(&["test-rules", ".qualm/rules"]).expect(0).out();
+    assert!(out.contains("2 rules, 3 claims, 0 wrong"), "{out}");
+    let wrong = super::MARKER.replace("x = \"FORBIDDEN_THING\"  # finding", "x = 1  # finding\ny = \"FORBIDDEN_THING\"");
+    project.write(".qualm/rules/team/team-marker.md", wrong.replace("\"fine\"", "\"FORBIDDEN_FINE\"").as_bytes());
+    let out = project.qualm(&["test-rules", ".qualm/rules"]).expect(1).out();
+    assert!(out.contains(".qualm/rules/team/team-marker.md:18: `team-marker` fires in line 2 of the example, marked: 1"), "{out}");
+    assert!(out.contains("speaks in line 1 of this good example"), "{out}");
+    project.write(".qualm/rules/team/team-marker.md", b"nonsense");
+    assert!(project.qualm(&["test-rules", ".qualm/rules"]).expect(1).out().contains(".qualm/rules/team/team-marker.md:1: "));
+    project.qualm(&["test-rules", "nowhere"]).expect(2);
+}
+
+#[test]
+fn an_example_may_have_further_files() {
+    let rule = super::PEDANTIC.replace("persona = \"pedantic\"", "persona = \"regular\"").replace(
+        "```python bad",
+        "```python good path=pkg/a.py\nfrom . import b\n```\n```python with path=pkg/b.py\nx = 'ODD_THING'\n```\n```python bad",
+    );
+    let project = Project::new(&[(".qualm/rules/team/team-pedantic.md", &rule)]);
+    project.qualm(&["test-rules", ".qualm/rules"]).expect(0);
+}
+
+#[test]
+fn editors_get_their_configuration() {
+    let project = Project::new(&[]);
+    assert!(project.qualm(&["editor-config", "helix"]).expect(0).out().contains("[language-server.qualm]"));
+    assert!(project.qualm(&["editor-config", "neovim"]).expect(0).out().contains("'qualm', 'lsp'"));
+    project.qualm(&["editor-config", "ed"]).expect(2);
+}
