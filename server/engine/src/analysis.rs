@@ -158,6 +158,11 @@ impl Engine {
         &self.rules
     }
 
+    /// Its judges of text, edits, imports and snippets.
+    pub fn judges(&self) -> &Judges {
+        &self.judges
+    }
+
     /// All findings of a file. `None` when `cancelled` said so.
     pub fn analyse(
         &self,

@@ -41,7 +41,7 @@ pub fn judge<'u>(
             collect(unit, &class.body, false, &mut imports);
         }
         for import in imports {
-            let Some(package) = package(file.language, &import.module) else { continue };
+            let Some(package) = package(file.language, import.module) else { continue };
             let verdict = known.entry(package).or_insert_with(|| Verdict::of(models, file, package, import.module, project)).clone();
             for rule in &wanted {
                 if let Some(message) = verdict.speaks(rule, package, import.optional) {
@@ -143,7 +143,7 @@ fn catches_import(unit: &Unit, handler: &Handler) -> bool {
 }
 
 /// The package a module belongs to; `None` for relative modules and those a bundler or runtime resolves.
-fn package(language: Language, module: &Sym) -> Option<Sym> {
+fn package(language: Language, module: Sym) -> Option<Sym> {
     let module = module.as_str();
     if language == Language::Python {
         let top = module.split('.').next()?;
@@ -269,7 +269,7 @@ mod tests {
 
     #[test]
     fn a_specifier_names_a_package_or_none() {
-        let name = |m: &str| package(Language::TypeScript, &sym(m)).map(|p| p.to_string());
+        let name = |m: &str| package(Language::TypeScript, sym(m)).map(|p| p.to_string());
         assert_eq!(name("a/b/c").as_deref(), Some("a"));
         assert_eq!(name("@s/p/x").as_deref(), Some("@s/p"));
         for none in ["./a", "../a", "/a", "@/b", "~/b", "#in", "virtual:x", "https://x.y/z.js", "$lib/a", "@s", ""] {

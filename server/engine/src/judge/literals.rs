@@ -5,6 +5,8 @@ use regex_syntax::hir::{Class, Hir, HirKind};
 
 /// More alternatives than this are not worth a prefilter.
 const MAX_LITERALS: usize = 64;
+/// Classes of at most this many characters are written out inside a literal.
+const FEW: u32 = 8;
 /// Classes with more characters than this are not looked into.
 const MAX_CLASS: u32 = 512;
 
@@ -51,24 +53,42 @@ fn of(hir: &Hir) -> Option<Vec<Vec<u8>>> {
 /// Any one part of a sequence is required; the best is the one whose shortest literal is longest.
 fn concat(parts: &[Hir]) -> Option<Vec<Vec<u8>>> {
     let mut candidates = Vec::new();
-    let mut run = Vec::new();
+    // What the literal stretch that is being read may look like.
+    let mut run = vec![Vec::new()];
     for part in parts {
         match part.kind() {
-            HirKind::Literal(literal) => run.extend_from_slice(&literal.0),
-            HirKind::Class(class) if letter(class).is_some() => run.extend(letter(class)),
+            HirKind::Literal(literal) => run.iter_mut().for_each(|r: &mut Vec<u8>| r.extend_from_slice(&literal.0)),
+            HirKind::Class(class) if few(class).is_some_and(|f| f.len() * run.len() <= MAX_LITERALS) => {
+                let few = few(class).unwrap_or_default();
+                run = run.iter().flat_map(|r| few.iter().map(|&byte| [&r[..], &[byte]].concat())).collect();
+            }
             HirKind::Look(_) => {}
             _ => {
-                if !run.is_empty() {
-                    candidates.push(vec![std::mem::take(&mut run)]);
-                }
+                candidates.push(std::mem::replace(&mut run, vec![Vec::new()]));
                 candidates.extend(of(part));
             }
         }
     }
-    if !run.is_empty() {
-        candidates.push(vec![run]);
-    }
+    candidates.push(run);
     candidates.into_iter().max_by_key(|c| (c.iter().map(|l| weight(l)).min().unwrap_or(0), usize::MAX - c.len()))
+}
+
+/// The characters of a small ASCII class, in lower case.
+fn few(class: &Class) -> Option<Vec<u8>> {
+    if let Some(letter) = letter(class) {
+        return Some(vec![letter]);
+    }
+    let Class::Unicode(class) = class else { return None };
+    if class.iter().map(|r| r.end() as u32 - r.start() as u32 + 1).sum::<u32>() > FEW {
+        return None;
+    }
+    let mut all = Vec::new();
+    for character in class.iter().flat_map(|r| r.start()..=r.end()) {
+        all.push(u8::try_from(character).ok().filter(u8::is_ascii)?.to_ascii_lowercase());
+    }
+    all.sort_unstable();
+    all.dedup();
+    Some(all)
 }
 
 /// The letter of a class that is one letter in both cases (as `(?i)a` becomes).
@@ -122,6 +142,7 @@ mod tests {
         assert_eq!(strings(r"(?:ghp|gho)_[a-z]{36}").unwrap(), ["gho", "ghp"]);
         assert_eq!(strings(r"(?i)rest of (?:the )?(code|file)").unwrap(), ["rest of "]);
         assert_eq!(strings(r"[a-z]+-----BEGIN (?P<value>x)").unwrap(), ["-----BEGIN "]);
+        assert_eq!(strings("gh[ps]_[A-Z]{36}").unwrap(), ["ghp_", "ghs_"]);
         assert_eq!(strings("x?ab"), None);
         assert_eq!(strings(r"\d{3}"), None);
     }

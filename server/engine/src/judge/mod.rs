@@ -3,6 +3,8 @@
 
 pub mod change;
 pub mod dependency;
+#[cfg(test)]
+mod examples;
 mod literals;
 pub mod pattern;
 mod structure;

@@ -12,7 +12,7 @@ use crate::{
     finding::Finding,
     ir::{ExprKind, FuncId, Stmt, StmtKind, Unit},
     lang::{self, Language},
-    rules::{RuleIx, RuleKind, RuleSet},
+    rules::{RuleIx, RuleKind, RuleSet, Snippets},
     syntax,
 };
 use rustc_hash::FxHashMap;
@@ -39,6 +39,8 @@ struct Family {
 
 struct Snippet {
     rule: RuleIx,
+    /// Which of the rule's lists of snippets it is from.
+    part: usize,
     /// One unit: the items of the snippet in a function of their own.
     unit: Unit,
     body: Vec<Stmt>,
@@ -50,9 +52,10 @@ impl PatternRules {
         let mut families: FxHashMap<&'static str, Family> = FxHashMap::default();
         let mut errors = Vec::new();
         for (index, rule) in rules.rules.iter().enumerate() {
-            let RuleKind::Pattern { language, any, .. } = &rule.kind else { continue };
-            for source in any {
-                match Snippet::lower(index, *language, source) {
+            let RuleKind::Pattern(all) = &rule.kind else { continue };
+            for (part, source) in all.iter().enumerate().flat_map(|(part, s)| s.any.iter().map(move |source| (part, source))) {
+                let language = all[part].language;
+                match Snippet::lower(index, part, language, source) {
                     Ok(snippet) => families.entry(language.info().models).or_default().add(snippet),
                     Err(why) => errors.push(format!("{}: snippet of `{}` {why}: {}", rule.file, rule.id, source.trim())),
                 }
@@ -106,7 +109,7 @@ impl Family {
 }
 
 impl Snippet {
-    fn lower(rule: RuleIx, language: Language, source: &str) -> Result<Self, &'static str> {
+    fn lower(rule: RuleIx, part: usize, language: Language, source: &str) -> Result<Self, &'static str> {
         let body = structure::fill_holes(source.trim());
         // Inside a function so that it is one item, and `return` and `await` are at home.
         let text = if language == Language::Python {
@@ -126,7 +129,7 @@ impl Snippet {
         if body.is_empty() {
             return Err("says nothing");
         }
-        Ok(Self { rule, unit, body })
+        Ok(Self { rule, part, unit, body })
     }
 }
 
@@ -182,7 +185,8 @@ impl<'a> Search<'a> {
 
     fn report(&mut self, snippet: &Snippet, bindings: &Bindings, span: Range<usize>) {
         let rule = &self.rules.rules[snippet.rule];
-        let RuleKind::Pattern { filters, .. } = &rule.kind else { return };
+        let RuleKind::Pattern(all) = &rule.kind else { return };
+        let Some(Snippets { filters, .. }) = all.get(snippet.part) else { return };
         let text = |name: &str| bindings.span(name).and_then(|s| self.item.get(s.in_file(0)));
         let wanted = rule.languages.is_empty() || rule.languages.contains(&self.language);
         if !wanted
@@ -216,7 +220,7 @@ mod tests {
 
     fn found_where(snippet: &str, filters: &[(&str, &str)], code: &str) -> Vec<String> {
         let filters = filters.iter().map(|(name, r)| (sym(name), regex(r))).collect();
-        let kind = RuleKind::Pattern { language: Language::Python, any: vec![snippet.into()], filters };
+        let kind = RuleKind::Pattern(vec![Snippets { language: Language::Python, any: vec![snippet.into()], filters }]);
         assert_eq!(PatternRules::compile(set(vec![rule("r", kind.clone())])).1, Vec::<String>::new());
         vet(vec![rule("r", kind)], Language::Python, code).into_iter().map(|f| f.1).collect()
     }
@@ -257,7 +261,7 @@ mod tests {
     #[test]
     fn a_bad_snippet_is_an_error_and_no_more() {
         for bad in ["def (:", "", "..."] {
-            let kind = RuleKind::Pattern { language: Language::Python, any: vec![bad.into()], filters: Vec::new() };
+            let kind = RuleKind::Pattern(vec![Snippets { language: Language::Python, any: vec![bad.into()], filters: Vec::new() }]);
             assert_eq!(PatternRules::compile(set(vec![rule("r", kind)])).1.len(), 1, "{bad:?}");
         }
     }

@@ -247,7 +247,7 @@ impl Places {
             if node.is_extra() && kind.contains("comment") {
                 places.comments.push(node.start_byte() - base..node.end_byte() - base);
             } else if node.is_named() && matches!(kind, "string" | "template_string") && node.child_count() > 0 {
-                let last = node.child_count() as u32 - 1;
+                let last = node.child_count() - 1;
                 if let (Some(open), Some(close)) = (node.child(0), node.child(last)) {
                     let end = if last == 0 { node.end_byte() } else { close.start_byte() };
                     places.strings.push(open.end_byte().min(end) - base..end - base);

@@ -2,8 +2,8 @@
 
 use super::{
     App, CallRoles, Change, Clause, Condition, Const, Destination, FixSpec, Guard, Mark, MemberRoles, Missing, Models, ParamType, PathSet,
-    Pattern, Propagate, Recipe, Route, Rule, RuleKind, RuleSet, Sanitizer, Scope, Selector, Sink, SinkBits, Source, SourceBits, Subject,
-    Test, TextPlace, markdown, paths, raw,
+    Pattern, Propagate, Recipe, Route, Rule, RuleKind, RuleSet, Sanitizer, Scope, Selector, Sink, SinkBits, Snippets, Source, SourceBits,
+    Subject, Test, TextPlace, markdown, paths, raw,
 };
 use crate::{
     finding::{Confidence, Persona},
@@ -512,14 +512,7 @@ impl Loader {
             return Ok(RuleKind::Clauses);
         }
         if let Some(p) = &raw.pattern {
-            let Some(language) = Language::by_name(&p.language) else {
-                return Err(("language", format!("unknown language `{}`", p.language)));
-            };
-            let mut filters = Vec::new();
-            for (name, text) in &p.filters {
-                filters.push((sym(name), pattern(text).map_err(|e| ("where", e))?));
-            }
-            return Ok(RuleKind::Pattern { language, any: p.any.iter().map(|s| Arc::from(s.as_str())).collect(), filters });
+            return p.to_vec().iter().map(snippets).collect::<Result<_, _>>().map(RuleKind::Pattern);
         }
         if let Some(m) = &raw.missing {
             return missing(m).map(RuleKind::Missing).map_err(|e| ("[missing]", e));
@@ -668,6 +661,17 @@ fn missing(m: &raw::Missing) -> Result<Missing, Wrong> {
         },
         anchor: sym(m.anchor.as_deref().unwrap_or(&m.subject)),
     })
+}
+
+fn snippets(raw: &raw::PatternRule) -> Result<Snippets, (&'static str, String)> {
+    let Some(language) = Language::by_name(&raw.language) else {
+        return Err(("language", format!("unknown language `{}`", raw.language)));
+    };
+    let mut filters = Vec::new();
+    for (name, text) in &raw.filters {
+        filters.push((sym(name), pattern(text).map_err(|e| ("where", e))?));
+    }
+    Ok(Snippets { language, any: raw.any.iter().map(|s| Arc::from(s.as_str())).collect(), filters })
 }
 
 fn text_rule(t: &raw::Text) -> Result<RuleKind, Wrong> {

@@ -260,7 +260,7 @@ pub(super) struct Rule {
     pub assign: Vec<Clause>,
     #[serde(default)]
     pub fallback: Vec<Clause>,
-    pub pattern: Option<PatternRule>,
+    pub pattern: Option<Many<PatternRule>>,
     pub missing: Option<Missing>,
     pub text: Option<Text>,
     pub change: Option<Change>,

@@ -327,11 +327,7 @@ pub enum RuleKind {
     /// `call`, `assign` and `fallback` clauses; they live in [`Models`].
     Clauses,
     /// Source snippets; compiled by the judge of patterns.
-    Pattern {
-        language: Language,
-        any: Vec<Arc<str>>,
-        filters: Vec<(Sym, Pattern)>,
-    },
+    Pattern(Vec<Snippets>),
     Missing(Missing),
     Text {
         places: Vec<TextPlace>,
@@ -356,6 +352,17 @@ pub struct Change {
     pub removed: Option<Pattern>,
     pub more_removed: bool,
     pub files: Option<Pattern>,
+}
+
+/// The snippets of a `pattern` rule in one language.
+#[derive(Clone, Debug)]
+#[allow(missing_docs)]
+pub struct Snippets {
+    /// JavaScript's hold for TypeScript too.
+    pub language: Language,
+    pub any: Vec<Arc<str>>,
+    /// Regexes on the text of holes.
+    pub filters: Vec<(Sym, Pattern)>,
 }
 
 /// Name of a framework.
