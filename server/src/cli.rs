@@ -60,6 +60,8 @@ pub enum Command {
     /// Show the settings that hold for a place
     #[command(after_help = CONFIG_EXAMPLES)]
     Config(ConfigArgs),
+    /// Serve an editor over standard input and output
+    Lsp(crate::lsp::Options),
 }
 
 const CHECK_EXAMPLES: &str = "Examples:

@@ -11,6 +11,7 @@ pub mod files;
 pub mod fix;
 pub mod git;
 pub mod lines;
+pub mod lsp;
 pub mod project;
 pub mod report;
 pub mod rewrite;

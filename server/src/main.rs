@@ -4,7 +4,7 @@ use clap::Parser;
 use qualm::{
     check,
     cli::{Cli, Command, Outcome},
-    editor_config, explain, fix, settings, test_rules,
+    editor_config, explain, fix, lsp, settings, test_rules,
 };
 use std::process::ExitCode;
 
@@ -16,6 +16,10 @@ fn main() -> ExitCode {
         Command::TestRules(args) => test_rules::run(&args),
         Command::EditorConfig { name } => editor_config::run(name),
         Command::Config(args) => settings::run(&args),
+        Command::Lsp(options) => match lsp::run(&options) {
+            Ok(code) => return ExitCode::from(code),
+            Err(error) => Err(error),
+        },
     };
     let outcome = outcome.unwrap_or_else(|error| {
         for line in format!("{error:#}").lines() {
