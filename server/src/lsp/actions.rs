@@ -52,8 +52,7 @@ pub fn offers(snapshot: &Snapshot, answer: &Answer, bytes: &Range<usize>) -> Vec
     let line = |byte: usize| rope.byte_to_line(byte.min(rope.len_bytes()));
     let wanted = line(bytes.start)..=line(bytes.end);
     let on_lines = |f: &Finding| line(f.span.start) <= *wanted.end() && *wanted.start() <= line(f.span.end);
-    let indices: Vec<usize> =
-        findings(answer).iter().enumerate().filter(|(_, f)| on_lines(f)).map(|(i, _)| i).take(MENU).collect();
+    let indices: Vec<usize> = findings(answer).iter().enumerate().filter(|(_, f)| on_lines(f)).map(|(i, _)| i).take(MENU).collect();
     if indices.is_empty() {
         return Vec::new();
     }

@@ -39,7 +39,7 @@ pub struct Announced {
     pub register_configuration: bool,
     /// File watchers may be registered.
     pub watch: bool,
-    /// `workspace/executeCommand` is sent.
+    /// Commands in code actions are sent back.
     pub commands: bool,
     /// `window/showDocument` may be asked.
     pub show_document: bool,
@@ -83,7 +83,8 @@ impl Announced {
             configuration: yes("/workspace/configuration"),
             register_configuration: yes("/workspace/didChangeConfiguration/dynamicRegistration"),
             watch: yes("/workspace/didChangeWatchedFiles/dynamicRegistration"),
-            commands: there("/workspace/executeCommand"),
+            // Some send the commands of actions without having announced it by that name.
+            commands: there("/workspace/executeCommand") || lists("/textDocument/codeAction/resolveSupport/properties", "command"),
             show_document: yes("/window/showDocument/support"),
             progress: yes("/window/workDoneProgress"),
         }

@@ -1,10 +1,6 @@
 //! The only place that builds protocol structures: byte offsets and the engine's terms on one side, the protocol on the other.
 
-use super::{
-    announced::Announced,
-    document::Change,
-    text::Encoding,
-};
+use super::{announced::Announced, document::Change, text::Encoding};
 use crate::workspace::Problem;
 use qualm_engine::{Edit, Finding, RuleSet, Severity};
 use ropey::Rope;

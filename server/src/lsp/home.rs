@@ -50,19 +50,18 @@ impl Home {
     }
 
     /// Findings as configured.
-    pub fn analyse(
-        &self,
-        file: &Vetted,
-        cache: &mut Cache,
-        cancelled: &(dyn Fn() -> bool + Sync),
-    ) -> Option<Analysis> {
+    pub fn analyse(&self, file: &Vetted, cache: &mut Cache, cancelled: &(dyn Fn() -> bool + Sync)) -> Option<Analysis> {
         self.workspace.analyse(file, cache, &*self.files, cancelled)
     }
 
     /// The proven rewrite of a finding of this very text.
     pub fn fix(&self, file: &SourceFile, finding: &Finding) -> Result<Fix, Refusal> {
         let fix = rewrite::with_line_ends_of(&file.text, self.workspace.engine.fix(file, finding, &*self.files)?);
-        if rewrite::is_sound(&file.text, &fix) && !fix.edits.is_empty() { Ok(fix) } else { Err(Refusal("the rewrite does not fit this text".into())) }
+        if rewrite::is_sound(&file.text, &fix) && !fix.edits.is_empty() {
+            Ok(fix)
+        } else {
+            Err(Refusal("the rewrite does not fit this text".into()))
+        }
     }
 
     /// The document for the engine, parsed if need be. `None`: its language has no lowering.
@@ -200,11 +199,8 @@ impl Homes {
             let client = lock(&self.client);
             (client.folders.clone(), [client.options.clone(), client.settings.clone()])
         };
-        let folder = path
-            .and_then(Path::parent)
-            .map(Path::to_owned)
-            .or_else(|| folders.first().cloned())
-            .unwrap_or_else(|| PathBuf::from("/"));
+        let folder =
+            path.and_then(Path::parent).map(Path::to_owned).or_else(|| folders.first().cloned()).unwrap_or_else(|| PathBuf::from("/"));
         let mut open = lock(&self.open);
         let generation = self.generation.load(Ordering::Relaxed);
         if open.generation != generation {

@@ -78,11 +78,7 @@ pub fn run(options: &Options) -> anyhow::Result<u8> {
 }
 
 /// Serves one client over any pipe. `mirror` writes the session down. Gives 0 after an orderly end, 1 otherwise.
-pub async fn serve(
-    input: impl AsyncRead + Unpin,
-    output: impl AsyncWrite + Unpin,
-    mirror: Option<PathBuf>,
-) -> io::Result<u8> {
+pub async fn serve(input: impl AsyncRead + Unpin, output: impl AsyncWrite + Unpin, mirror: Option<PathBuf>) -> io::Result<u8> {
     let mirror = mirror.map(|path| wire::Mirror::create(&path)).transpose()?.map(Arc::new);
     let ended = Arc::new(Notify::new());
     let input = wire::Tap::new(input, "client", mirror.clone(), ended.clone());
@@ -118,7 +114,7 @@ pub async fn serve(
     Ok(u8::from(!session.shut_down.load(Ordering::Relaxed)))
 }
 
-/// Reads the client's abilities from the raw parameters while the message arrives.
+/// Sees messages while they arrive: takes the client's abilities from the raw parameters, and notes the wish to end.
 struct Front<S> {
     inner: S,
     session: Arc<Session>,
@@ -134,10 +130,11 @@ impl<S: Service<Request>> Service<Request> for Front<S> {
     }
 
     fn call(&mut self, request: Request) -> Self::Future {
-        if request.method() == "initialize"
-            && let Some(params) = request.params()
-        {
-            self.session.announce(Announced::read(params));
+        match (request.method(), request.params()) {
+            ("initialize", Some(params)) => self.session.announce(Announced::read(params)),
+            // An `exit` right behind it takes the handler's chance to run.
+            ("shutdown", _) => self.session.shut_down.store(true, Ordering::Relaxed),
+            _ => {}
         }
         self.inner.call(request)
     }

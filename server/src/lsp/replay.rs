@@ -19,7 +19,8 @@ pub async fn run(file: &Path) -> anyhow::Result<u8> {
     let transcript = std::fs::File::open(file).with_context(|| format!("cannot open {}", file.display()))?;
     let mut messages = Vec::new();
     for (number, line) in BufReader::new(transcript).lines().enumerate() {
-        let mut entry: Value = serde_json::from_str(&line?).with_context(|| format!("{}:{}: not a transcript", file.display(), number + 1))?;
+        let mut entry: Value =
+            serde_json::from_str(&line?).with_context(|| format!("{}:{}: not a transcript", file.display(), number + 1))?;
         if entry["from"] == "client" {
             messages.push(entry["message"].take());
         }

@@ -14,10 +14,7 @@ use qualm_engine::Safety;
 use serde_json::{Value, json};
 use std::{
     path::{Path, PathBuf},
-    sync::{
-        Arc,
-        atomic::{AtomicU32, Ordering},
-    },
+    sync::{Arc, atomic::AtomicU32},
     time::Duration,
 };
 use tower_lsp::{
@@ -196,7 +193,8 @@ fn file_path(uri: &Uri) -> Option<PathBuf> {
 /// Whether an action of this kind was asked for.
 fn wants(only: Option<&Vec<CodeActionKind>>, kind: &str) -> bool {
     only.is_none_or(|only| {
-        only.iter().any(|o| o.as_str().is_empty() || kind == o.as_str() || kind.strip_prefix(o.as_str()).is_some_and(|r| r.starts_with('.')))
+        only.iter()
+            .any(|o| o.as_str().is_empty() || kind == o.as_str() || kind.strip_prefix(o.as_str()).is_some_and(|r| r.starts_with('.')))
     })
 }
 
@@ -226,7 +224,6 @@ impl LanguageServer for Qualm {
     }
 
     async fn shutdown(&self) -> Result<()> {
-        self.session.shut_down.store(true, Ordering::Relaxed);
         Ok(())
     }
 
@@ -292,9 +289,8 @@ impl LanguageServer for Qualm {
         }
         let wanted = snapshot.stamp;
         // Any answer of this text or a later one will do: the client drops what is too late, and asks again.
-        let ready = |a: &Option<Arc<Answer>>| {
-            a.as_ref().is_some_and(|a| a.stamp.version >= wanted.version && a.stamp.epoch >= wanted.epoch)
-        };
+        let ready =
+            |a: &Option<Arc<Answer>>| a.as_ref().is_some_and(|a| a.stamp.version >= wanted.version && a.stamp.epoch >= wanted.epoch);
         let mut answers = snapshot.answers.clone();
         if !snapshot.desynced {
             let _ = tokio::time::timeout(WAIT, answers.wait_for(ready)).await;
@@ -358,7 +354,9 @@ impl LanguageServer for Qualm {
             let edits = if data["what"] == "all" {
                 actions::fix_all(&snapshot, &answer.home)
             } else {
-                let found = actions::findings(&answer).iter().position(|f| data["rule"] == *f.rule && data["span"] == json!([f.span.start, f.span.end]));
+                let found = actions::findings(&answer)
+                    .iter()
+                    .position(|f| data["rule"] == *f.rule && data["span"] == json!([f.span.start, f.span.end]));
                 found.and_then(|index| {
                     let span = actions::findings(&answer)[index].span.clone();
                     let offer = actions::offers(&snapshot, &answer, &span).into_iter().find(|o| o.index == index)?;
@@ -419,7 +417,8 @@ impl Qualm {
         let page = tokio::task::spawn_blocking(move || {
             let homes = session.homes.all();
             let home = homes.iter().find(|h| h.workspace.engine.rules().rule(&id).is_some());
-            home.and_then(|h| h.workspace.engine.rules().rule(&id).map(crate::explain::markdown)).unwrap_or_else(|| format!("No rule has the id {id}."))
+            home.and_then(|h| h.workspace.engine.rules().rule(&id).map(crate::explain::markdown))
+                .unwrap_or_else(|| format!("No rule has the id {id}."))
         });
         let Ok(page) = page.await else { return };
         let shown = self.session.announced().show_document.then(|| page_file(&page)).flatten();

@@ -20,7 +20,7 @@ use std::{
 use tokio::sync::watch;
 use tower_lsp::{
     UriExt,
-    lsp_types::{NumberOrString, Uri, request::WorkDoneProgressCreate, WorkDoneProgressCreateParams},
+    lsp_types::{NumberOrString, Uri, WorkDoneProgressCreateParams, request::WorkDoneProgressCreate},
 };
 
 /// The run under way.

@@ -96,7 +96,8 @@ fn settle(session: &Arc<Session>, job: Job, outcome: Outcome) {
         Outcome::Done(answer, tree) => (answer, tree),
         Outcome::Failed(answer, message) => {
             if session.first_give_up(key) {
-                let name = job.snapshot.path.as_deref().and_then(|p| p.file_name()).map_or(String::new(), |n| n.to_string_lossy().into_owned());
+                let name =
+                    job.snapshot.path.as_deref().and_then(|p| p.file_name()).map_or(String::new(), |n| n.to_string_lossy().into_owned());
                 session.send(Out::Warn(format!("qualm: {name}: {message}")));
             }
             (answer, None)
@@ -121,7 +122,8 @@ async fn judge_later(session: Arc<Session>, key: String, when: Instant) {
     let Some(pure) = answer.pure.clone() else { return };
     let Some(snapshot) = session.snapshot(&key) else { return };
     let worker = session.clone();
-    let made = tokio::task::spawn_blocking(move || make(&worker, &snapshot, answer.stamp, pure, None, &answer.depends_on, &answer.home, true));
+    let made =
+        tokio::task::spawn_blocking(move || make(&worker, &snapshot, answer.stamp, pure, None, &answer.depends_on, &answer.home, true));
     let Ok(answer) = made.await else { return };
     if let Installed::Current { unasked } = session.install(&key, answer, None) {
         session.send(Out::Answer { key, unasked });

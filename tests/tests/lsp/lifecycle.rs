@@ -152,7 +152,7 @@ async fn a_session_can_be_written_down_and_played_again() {
     say(&mut child, &json!({"jsonrpc": "2.0", "method": "exit"}));
     assert_eq!(code(&mut child), 0);
     let played = Command::new(binary()).args(["lsp", "--replay"]).arg(&transcript).output().unwrap();
-    assert_eq!(played.status.code(), Some(0));
+    assert_eq!(played.status.code(), Some(0), "{played:?}");
     let lines: Vec<Value> = String::from_utf8(played.stdout).unwrap().lines().map(|l| serde_json::from_str(l).unwrap()).collect();
     assert!(lines.contains(&hash), "{lines:?}");
 }

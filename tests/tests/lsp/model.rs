@@ -34,7 +34,25 @@ pub struct Model {
 }
 
 const PIECES: &[&str] = &[
-    "x", "漢", "😀", "é\n", "    y = f(1)\n", "", "🦀🦀", "(", ")", "\"", "'''", "[", "}", "\r\n", "#", ":", "def g(a):\n    return a\n", "    ", "eval(",
+    "x",
+    "漢",
+    "😀",
+    "é\n",
+    "    y = f(1)\n",
+    "",
+    "🦀🦀",
+    "(",
+    ")",
+    "\"",
+    "'''",
+    "[",
+    "}",
+    "\r\n",
+    "#",
+    ":",
+    "def g(a):\n    return a\n",
+    "    ",
+    "eval(",
 ];
 
 impl Model {
@@ -77,7 +95,8 @@ impl Model {
     /// A place that positions can name: between characters, not inside a line break.
     fn place(&mut self, below: usize) -> usize {
         let mut at = self.random.below(below + 1);
-        while !self.text.is_char_boundary(at) || self.text.as_bytes()[..at].ends_with(b"\r") && self.text.as_bytes().get(at) == Some(&b'\n') {
+        while !self.text.is_char_boundary(at) || self.text.as_bytes()[..at].ends_with(b"\r") && self.text.as_bytes().get(at) == Some(&b'\n')
+        {
             at -= 1;
         }
         at
@@ -88,7 +107,9 @@ impl Model {
         let longest = if self.text.len() < 2500 { 3 } else { 60 };
         let length = self.random.below(longest + 1);
         let mut end = (start + length).min(self.text.len());
-        while !self.text.is_char_boundary(end) || self.text.as_bytes()[..end].ends_with(b"\r") && self.text.as_bytes().get(end) == Some(&b'\n') {
+        while !self.text.is_char_boundary(end)
+            || self.text.as_bytes()[..end].ends_with(b"\r") && self.text.as_bytes().get(end) == Some(&b'\n')
+        {
             end += 1;
         }
         let piece = PIECES[self.random.below(PIECES.len())];
