@@ -5,15 +5,20 @@
 use crate::lines::Lines;
 use anyhow::{Context, bail, ensure};
 use qualm_engine::Finding;
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxBuildHasher, FxHashMap, FxHashSet};
 use similar::{Algorithm, DiffOp};
 use std::{
+    ffi::OsStr,
+    hash::BuildHasher,
     io::{BufRead, BufReader, Read, Write},
     ops::Range,
     path::{Path, PathBuf},
     process::{Command, Stdio},
     time::{Duration, Instant},
 };
+
+/// Moves are looked for among at most this many files.
+const MAX_MOVED: usize = 1000;
 
 /// The texts of files at a commit.
 pub struct Bases {
@@ -52,7 +57,17 @@ impl Bases {
         let mut texts = FxHashMap::default();
         for (top, paths) in repositories {
             let commit = resolve(&top, reference)?;
-            cat_files(&top, &commit, paths, limit, &mut texts)?;
+            // The protocol is line based, so a name with a line break cannot be asked for; such a file counts as new.
+            let name = |path: &Path| {
+                let name = path.strip_prefix(&top).ok()?.to_str()?.replace('\\', "/");
+                (!name.contains(['\n', '\r'])).then_some(name)
+            };
+            let named = paths.iter().filter_map(|path| Some((path.clone(), name(path)?))).collect();
+            cat_files(&top, &commit, named, limit, &mut texts)?;
+            let new: Vec<PathBuf> = paths.into_iter().filter(|p| !texts.contains_key(p)).collect();
+            if !new.is_empty() {
+                follow_moves(&top, &commit, new, limit, &mut texts)?;
+            }
         }
         Ok(Self { texts })
     }
@@ -137,21 +152,15 @@ fn resolve(top: &Path, reference: &str) -> anyhow::Result<String> {
     Ok(commit)
 }
 
+/// The texts of `(key, path in the repository)` at a commit; what does not exist there is left out, what is no file
+/// or larger than `limit` is `None`.
 fn cat_files(
     top: &Path,
     commit: &str,
-    paths: Vec<PathBuf>,
+    named: Vec<(PathBuf, String)>,
     limit: u64,
     texts: &mut FxHashMap<PathBuf, Option<Vec<u8>>>,
 ) -> anyhow::Result<()> {
-    // The protocol is line based, so a name with a line break cannot be asked for; such a file counts as new.
-    let named: Vec<(PathBuf, String)> = paths
-        .into_iter()
-        .filter_map(|path| {
-            let name = path.strip_prefix(top).ok()?.to_str()?.replace('\\', "/");
-            (!name.contains(['\n', '\r'])).then_some((path, name))
-        })
-        .collect();
     let mut child = git(top).args(["cat-file", "--batch"]).stdin(Stdio::piped()).stderr(Stdio::null()).spawn()?;
     let mut input = child.stdin.take().context("git's input")?;
     let mut output = BufReader::new(child.stdout.take().context("git's output")?);
@@ -181,4 +190,48 @@ fn cat_files(
     let _ = writer.join();
     child.wait()?;
     Ok(())
+}
+
+/// Gives files that are new the text of the deleted file they most resemble, so that a moved file does not count as
+/// new. Only files that share more than half of their lines count as moved.
+fn follow_moves(
+    top: &Path,
+    commit: &str,
+    new: Vec<PathBuf>,
+    limit: u64,
+    texts: &mut FxHashMap<PathBuf, Option<Vec<u8>>>,
+) -> anyhow::Result<()> {
+    let output = git(top).args(["ls-tree", "-r", "-z", "--name-only", commit]).output()?;
+    let wanted: FxHashSet<&OsStr> = new.iter().filter_map(|p| p.extension()).collect();
+    let listing = String::from_utf8_lossy(&output.stdout);
+    let gone = listing.split('\0').filter(|name| !name.is_empty() && !name.contains(['\n', '\r']));
+    let gone = gone.map(|name| (top.join(name), name.to_owned()));
+    let gone = gone.filter(|(path, _)| path.extension().is_some_and(|e| wanted.contains(e)) && !path.exists());
+    let mut old = FxHashMap::default();
+    cat_files(top, commit, gone.take(MAX_MOVED).collect(), limit, &mut old)?;
+    let old: Vec<(FxHashSet<u64>, PathBuf, Vec<u8>)> =
+        old.into_iter().filter_map(|(path, text)| text.map(|t| (line_hashes(&t), path, t))).collect();
+    if old.is_empty() {
+        return Ok(());
+    }
+    for path in new.into_iter().take(MAX_MOVED) {
+        let Ok(crate::files::Content::Text(now)) = crate::files::read(&path, limit) else { continue };
+        let now = line_hashes(now.text.as_bytes());
+        let alike = |(lines, old, _): &&(FxHashSet<u64>, PathBuf, Vec<u8>)| {
+            let shared = lines.intersection(&now).count();
+            let enough = path.extension() == old.extension() && shared * 2 > lines.len().max(now.len());
+            enough.then_some((shared, old.file_name() == path.file_name()))
+        };
+        let best = old.iter().filter_map(|o| Some((alike(&o)?, o))).max_by(|a, b| a.0.cmp(&b.0).then(b.1.1.cmp(&a.1.1)));
+        if let Some((_, (_, _, text))) = best {
+            texts.insert(path, Some(text.clone()));
+        }
+    }
+    Ok(())
+}
+
+/// Hashes of the lines that say something.
+fn line_hashes(text: &[u8]) -> FxHashSet<u64> {
+    let lines = text.split(|b| *b == b'\n').map(<[u8]>::trim_ascii);
+    lines.filter(|l| l.len() > 1).map(|l| FxBuildHasher.hash_one(l)).collect()
 }

@@ -8,7 +8,12 @@ use qualm::{
 };
 use std::process::ExitCode;
 
+/// Code may nest deeply; the default of the system's threads is a quarter of this.
+const STACK: usize = 8 * 1024 * 1024;
+
 fn main() -> ExitCode {
+    // Refused only if a pool exists already, which is as well.
+    let _ = rayon::ThreadPoolBuilder::new().stack_size(STACK).build_global();
     let outcome = match Cli::parse().command {
         Command::Check(args) => check::run(&args),
         Command::Fix(args) => fix::run(&args),

@@ -22,6 +22,7 @@ use rayon::prelude::*;
 use rustc_hash::FxHashMap;
 use std::{
     io::{self, IsTerminal, Write},
+    panic::{AssertUnwindSafe, catch_unwind},
     path::{Path, PathBuf},
     sync::{
         Arc, OnceLock,
@@ -98,6 +99,8 @@ struct Done {
     report: Option<FileReport>,
     notices: Vec<String>,
     checked: bool,
+    failed: bool,
+    exhausted: bool,
 }
 
 /// Runs the command.
@@ -118,6 +121,7 @@ pub fn run(args: &CheckArgs) -> anyhow::Result<Outcome> {
         session.vet_all(&tasks)?
     };
     let mut report = Report { files: Vec::new(), notices, checked: 0, elapsed: Duration::ZERO, others: Others::default() };
+    let failed = done.iter().any(|d| d.failed);
     for one in done {
         report.checked += usize::from(one.checked);
         report.notices.extend(one.notices);
@@ -144,6 +148,9 @@ pub fn run(args: &CheckArgs) -> anyhow::Result<Outcome> {
         for notice in &report.notices {
             eprintln!("qualm: {}", crate::lines::one_line(notice));
         }
+    }
+    if failed {
+        return Ok(Outcome::Trouble);
     }
     Ok(if report.findings() > 0 { Outcome::Findings } else { Outcome::Clean })
 }
@@ -175,9 +182,14 @@ impl<'a> Session<'a> {
         let done = tasks
             .par_iter()
             .map(|task| {
-                let done = self.vet_file(task, bases.as_ref(), &projects);
+                // One file that the engine cannot bear must not take the others' findings with it.
+                let done = catch_unwind(AssertUnwindSafe(|| self.vet_file(task, bases.as_ref(), &projects)));
                 progress.step();
-                done
+                done.unwrap_or_else(|_| Done {
+                    notices: vec![format!("{}: the analysis failed; this is a bug in qualm, please report it", task.shown)],
+                    failed: true,
+                    ..Done::default()
+                })
             })
             .collect();
         progress.finish();
@@ -205,6 +217,9 @@ impl<'a> Session<'a> {
         if let Some(report) = &mut done.report {
             report.shown.clone_from(&task.shown);
         }
+        if done.exhausted {
+            done.notices.push(format!("{}: too involved to follow to the end; findings may be missing", task.shown));
+        }
         if lossy && language.is_some() {
             done.notices.push(format!("{}: not UTF-8; other bytes were read as `?`", task.shown));
         }
@@ -226,10 +241,7 @@ impl<'a> Session<'a> {
         let file = Vetted::new(name, language, &text, foreign);
         drop(text);
         let Some(analysis) = workspace.analyse(&file, &mut Cache::default(), project, &|| false) else { return Done::default() };
-        let mut done = Done { checked: true, ..Done::default() };
-        if analysis.exhausted {
-            done.notices.push(format!("{name}: too involved to follow to the end; findings may be missing"));
-        }
+        let mut done = Done { checked: true, exhausted: analysis.exhausted, ..Done::default() };
         let lines = Lines::new(file.text());
         let mut findings = analysis.findings;
         if let Some(base) = base {

@@ -163,6 +163,20 @@ fn diff_shows_only_what_concerns_changed_lines() {
 }
 
 #[test]
+fn diff_follows_a_moved_file() {
+    let lines = ["one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten"].map(|n| n.to_owned() + " = 1\n").concat();
+    let project = Project::new(&[("a.py", &format!("old = 'FORBIDDEN_OLD'\n{lines}"))]);
+    project.git(&["init", "-q"]);
+    project.git(&["add", "-A"]);
+    project.git(&["commit", "-qm", "one"]);
+    std::fs::remove_file(project.path().join("a.py")).unwrap();
+    project.write("pkg/b.py", format!("old = 'FORBIDDEN_OLD'\n{lines}new = 'FORBIDDEN_NEW'\n").as_bytes());
+    project.write("pkg/c.py", BAD.as_bytes());
+    let ran = project.qualm(&["check", "--format", "json", "--diff", "HEAD"]).expect(1);
+    assert_eq!(ran.found(), [row("pkg/b.py", 12, "team-marker"), row("pkg/c.py", 2, "team-marker")]);
+}
+
+#[test]
 fn diff_runs_nothing_a_repository_names() {
     let project = Project::new(&[("a.py", "b = 1\n")]);
     project.git(&["init", "-q"]);
