@@ -12,6 +12,9 @@ use std::{
     sync::Arc,
 };
 
+/// The path of the function a promise's executor is given.
+const RESOLVE: &str = "(resolve)";
+
 /// An evaluated argument.
 #[derive(Clone)]
 pub(super) struct ArgValue {
@@ -116,6 +119,9 @@ impl<'a> Interp<'a> {
             return self.typed_result(path, name, construct, receiver.as_ref(), r, pos);
         }
 
+        if let Some(v) = self.special_call(u, &function, receiver.as_ref(), name, path, &args, construct) {
+            return v;
+        }
         // Code of the project is followed.
         match &function.callee {
             Callee::Func(f) => {
@@ -206,6 +212,48 @@ impl<'a> Interp<'a> {
             v.add_taint(&a.value);
         }
         self.typed_result(path, name, construct, receiver.as_ref(), v, pos)
+    }
+
+    /// Calls whose meaning is in the language, not in a library: promises, bound functions.
+    #[allow(clippy::too_many_arguments)]
+    fn special_call(&mut self, u: U<'_>, function: &Value, receiver: Option<&Value>, name: Sym, path: Sym, args: &[ArgValue], construct: bool) -> Option<Value> {
+        if function.path == RESOLVE {
+            let v = args.first().map(|a| a.value.clone()).unwrap_or_default();
+            self.resolved.push(v);
+            return Some(Value::default());
+        }
+        match (path.as_str(), name.as_str()) {
+            ("Promise", _) if construct => {
+                let Callee::Func(f) = &args.first()?.value.callee else { return None };
+                let f = f.clone();
+                let outer = std::mem::take(&mut self.resolved);
+                self.run_callback(&f, vec![Value { typed: true, ..Value::path(sym(RESOLVE)) }, Value::default()]);
+                let values = std::mem::replace(&mut self.resolved, outer);
+                Some(values.into_iter().reduce(|a, b| a.join(&b)).unwrap_or_default())
+            }
+            ("Promise.all" | "Promise.allSettled" | "Promise.race" | "Promise.any" | "Promise.resolve" | "asyncio.gather", _) => {
+                args.first().map(|a| a.value.clone())
+            }
+            ("util.promisify" | "promisify", _) => args.first().map(|a| a.value.clone()),
+            (_, "bind") if receiver.is_some_and(|r| !r.path.is_empty() || !r.callee_is_none()) => receiver.cloned(),
+            (_, "call" | "apply") if receiver.is_some_and(|r| matches!(r.callee, Callee::Func(_))) => {
+                let Callee::Func(f) = &receiver?.callee else { return None };
+                let f = f.clone();
+                let at = self.pos(args.first().map_or(Span::default(), |a| a.span));
+                let _ = u;
+                Some(self.follow(&f, args.get(1..).unwrap_or_default(), Some(at)).value)
+            }
+            // What a promise was resolved with is what its reader gets.
+            (_, "then") if matches!(args.first().map(|a| &a.value.callee), Some(Callee::Func(_))) => {
+                let Callee::Func(f) = &args.first()?.value.callee else { return None };
+                let f = f.clone();
+                let mut given = receiver.cloned().unwrap_or_default();
+                given.place = Sym::default();
+                let effects = self.follow(&f, &[ArgValue { name: None, value: given, expr: args[0].expr, spread: false, span: args[0].span }], None);
+                Some(effects.value)
+            }
+            _ => None,
+        }
     }
 
     /// Gives a call's result its path.

@@ -270,7 +270,7 @@ impl Interp<'_> {
                 self.expr(u, *t);
             }
             if let Some(name) = h.name {
-                let error = Value { path: sym("Error"), typed: true, ..Value::default() };
+                let error = Value { path: sym("caught"), typed: true, ..Value::default() };
                 let error = self.of_path(error, self.pos(h.span));
                 self.bind_name(name, error);
             }

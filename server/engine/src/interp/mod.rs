@@ -141,6 +141,8 @@ pub(crate) struct Interp<'a> {
     /// Functions whose body was evaluated in place.
     visited: FxHashSet<(usize, u32)>,
     active: Vec<(usize, u32)>,
+    /// What the promise being made was resolved with.
+    resolved: Vec<Value>,
     memo: FxHashMap<u64, (Effects, Arc<FxHashSet<Sym>>)>,
     members: FxHashMap<(Sym, Sym), Sym>,
     /// Predicate effects of the calls evaluated last, by call expression, for conditions.
@@ -187,6 +189,7 @@ impl<'a> Interp<'a> {
             registrations: FxHashMap::default(),
             visited: FxHashSet::default(),
             active: Vec::new(),
+            resolved: Vec::new(),
             memo: FxHashMap::default(),
             members: FxHashMap::default(),
             predicates: FxHashMap::default(),
