@@ -33,9 +33,11 @@ class Helix:
             raise AssertionError(f"tmux {args[0]}: {done.stderr.strip()}")
         return done.stdout
 
+    def rows(self):
+        return [row.rstrip() for row in self._tmux("capture-pane", "-p", "-t", "e").split("\n")]
+
     def screen(self):
-        lines = self._tmux("capture-pane", "-p", "-t", "e").split("\n")
-        return "\n".join(line.rstrip() for line in lines if line.strip(" ~"))
+        return "\n".join(row for row in self.rows() if row.strip(" ~"))
 
     def keys(self, *keys):
         self._tmux("send-keys", "-t", "e", *keys)
@@ -56,6 +58,16 @@ class Helix:
 
     def await_text(self, what, text):
         self.await_(what, lambda screen: text.lower() in screen)
+
+    def choose(self, action):
+        """Opens the menu of code actions and takes the one whose title contains `action`."""
+        before = self.rows()
+        self.keys(" ", "a")
+        self.await_text(f"an action with '{action}' is offered", action)
+        rows = self.rows()
+        top = next(i for i, (old, new) in enumerate(zip(before, rows)) if old != new)
+        wanted = next(i for i in range(top, len(rows)) if action.lower() in rows[i].lower())
+        self.keys(*["Tab"] * (wanted - top), "Enter")  # the first one is selected already
 
     def closed(self):
         end = time.monotonic() + self.wait
@@ -82,9 +94,7 @@ def drive(program, scenario, file, home, env, wait):
         helix.await_text("the finding shows", scenario.message)
         helix.keys("[", "D")
         time.sleep(0.3)
-        helix.keys(" ", "a")
-        helix.await_text("the rewrite is offered", scenario.action)
-        helix.keys("Tab", "Enter")
+        helix.choose(scenario.action)
         helix.await_("the finding goes", lambda screen: scenario.message.lower() not in screen)
         assert file.read_bytes() == before, "the file changed before it was saved"
         helix.type(":w")

@@ -100,10 +100,10 @@ local function run()
   vim.lsp.buf.code_action({
     apply = true,
     filter = function(action)
-      return action.isPreferred and action.title:lower():find(plan.action:lower(), 1, true) ~= nil
+      return not action.disabled and action.title:lower():find(plan.action:lower(), 1, true) ~= nil
     end,
   })
-  await('the rewrite is applied', function()
+  await('the action is applied', function()
     return vim.b.changedtick > tick
   end)
   await('the finding goes', function()

@@ -2,16 +2,20 @@
 rules of the pack stands here and nowhere else."""
 from dataclasses import dataclass
 
-# The rule under test: its id, the beginning of its message, the code it underlines and the title of its rewrite.
-RULE = "tls-verify-disabled"
-MESSAGE = "certificate check"
-UNDERLINED = "verify=False"
-ACTION = "verify"
+# The rule under test: its id, a part of its message, the code it underlines.
+RULE = "sql-injection"
+MESSAGE = "becomes part of the SQL text"
+UNDERLINED = """f"SELECT name FROM users WHERE id = {request.args['id']}\""""
+RISKY = f"db.execute({UNDERLINED})"
+REWRITTEN = """db.execute("SELECT name FROM users WHERE id = ?", (request.args['id'],))"""
+# A part of the title of the action that silences the finding, and the comment it inserts.
+ALLOW = "allow"
+COMMENT = f"# qualm: allow({RULE}) because <reason>\n"
 
 
 @dataclass(frozen=True)
 class Scenario:
-    """A file before and after; `typed` lines are typed at its end and not saved before the rewrite is applied."""
+    """A file before and after; `typed` lines are typed at its end and not saved before the action is applied."""
 
     name: str
     file: str
@@ -21,35 +25,41 @@ class Scenario:
     rule: str = RULE
     message: str = MESSAGE
     underlined: str = UNDERLINED
-    action: str = ACTION
+    action: str = ""  # a part of the action's title; empty: the rewrite, under the title the command line gives it
 
 
-FIX = Scenario(
-    name="open, rewrite, save",
-    file="sample.py",
-    before="""\
-import requests
+APP = f"""\
+import sqlite3
+from flask import Flask, request
+
+app = Flask(__name__)
 
 
-def fetch(url):
-    return requests.get(url, verify=False, timeout=5)
-""",
-    after="""\
-import requests
+@app.route("/user")
+def user():
+    db = sqlite3.connect("app.db")
+    row = {RISKY}.fetchone()
+    return {{"name": row[0]}}
+"""
 
+FIX = Scenario(name="open, rewrite, save", file="app.py", before=APP, after=APP.replace(RISKY, REWRITTEN))
 
-def fetch(url):
-    return requests.get(url, timeout=5)
-""",
+ALLOWED = Scenario(
+    name="open, allow, save",
+    file="app.py",
+    before=APP,
+    after=APP.replace("    row =", f"    {COMMENT}    row ="),
+    action=ALLOW,
 )
+
+# Characters of one, two, three and four bytes (and of one and two UTF-16 units) stand before the finding.
+EMOJI = "'\U0001f44b\U0001f3fd \u20ac\u00e9 \U0001f680'"
+HEAD = f"import sqlite3\r\nfrom flask import request\r\n\r\nGREETING = {EMOJI}\r\ndb = sqlite3.connect('app.db')\r\n"
 
 TYPED = Scenario(
     name="typed, unsaved, CRLF and emoji",
     file="typed.py",
-    before="import requests\r\n\r\nGREETING = '\U0001f44b\U0001f3fd \U0001f680'\r\n",
-    typed=("page = ('\U0001f680\u00e9', requests.get(GREETING, verify=False, timeout=5))",),
-    after="import requests\r\n\r\nGREETING = '\U0001f44b\U0001f3fd \U0001f680'\r\n"
-    "page = ('\U0001f680\u00e9', requests.get(GREETING, timeout=5))\r\n",
+    before=HEAD,
+    typed=(f"row = ({EMOJI}, {RISKY})",),
+    after=f"{HEAD}row = ({EMOJI}, {REWRITTEN})\r\n",
 )
-
-SCENARIOS = (FIX, TYPED)
