@@ -216,7 +216,16 @@ impl<'a> Interp<'a> {
 
     /// Calls whose meaning is in the language, not in a library: promises, bound functions.
     #[allow(clippy::too_many_arguments)]
-    fn special_call(&mut self, u: U<'_>, function: &Value, receiver: Option<&Value>, name: Sym, path: Sym, args: &[ArgValue], construct: bool) -> Option<Value> {
+    fn special_call(
+        &mut self,
+        u: U<'_>,
+        function: &Value,
+        receiver: Option<&Value>,
+        name: Sym,
+        path: Sym,
+        args: &[ArgValue],
+        construct: bool,
+    ) -> Option<Value> {
         if function.path == RESOLVE {
             let v = args.first().map(|a| a.value.clone()).unwrap_or_default();
             self.resolved.push(v);
@@ -249,7 +258,8 @@ impl<'a> Interp<'a> {
                 let f = f.clone();
                 let mut given = receiver.cloned().unwrap_or_default();
                 given.place = Sym::default();
-                let effects = self.follow(&f, &[ArgValue { name: None, value: given, expr: args[0].expr, spread: false, span: args[0].span }], None);
+                let effects =
+                    self.follow(&f, &[ArgValue { name: None, value: given, expr: args[0].expr, spread: false, span: args[0].span }], None);
                 Some(effects.value)
             }
             _ => None,

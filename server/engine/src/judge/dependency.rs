@@ -167,7 +167,7 @@ fn package(language: Language, module: Sym) -> Option<Sym> {
 /// The known name that `package` is a slip of.
 fn neighbour(package: Sym, known: &[Sym]) -> Option<Sym> {
     let name = package.as_str();
-    if name.len() < SHORTEST || name.starts_with('@') {
+    if name.len() < SHORTEST || name.starts_with(['@', '_']) {
         return None;
     }
     let most = if name.len() >= LONG { 2 } else { 1 };
@@ -257,6 +257,9 @@ mod tests {
             ["requests requests", "flask_magic flask_magic", "late late"]
         );
         assert_eq!(found(&crate::NoProject, false, Language::Python, source), Vec::<String>::new());
+        let script = "import fs from 'node:fs';\nimport a from './a';\nimport b from '@/b';\nimport c from '@s/p/x';\n\
+            import d from 'd/e';\nimport v from 'virtual:x';\nconst e = require('express');\n";
+        assert_eq!(found(&Declares(&["express"]), false, Language::TypeScript, script), ["@s/p @s/p", "d d"]);
     }
 
     #[test]

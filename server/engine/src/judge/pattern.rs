@@ -187,7 +187,7 @@ impl<'a> Search<'a> {
         let rule = &self.rules.rules[snippet.rule];
         let RuleKind::Pattern(all) = &rule.kind else { return };
         let Some(Snippets { filters, .. }) = all.get(snippet.part) else { return };
-        let text = |name: &str| bindings.span(name).and_then(|s| self.item.get(s.in_file(0)));
+        let text = |name: &str| bindings.text(name, self.item);
         let wanted = rule.languages.is_empty() || rule.languages.contains(&self.language);
         if !wanted
             || !filters.iter().all(|(name, regex)| {
@@ -202,8 +202,8 @@ impl<'a> Search<'a> {
         let span = span.start..span.start + line;
         if !self.found.iter().any(|f| f.rule == rule.id && f.span == span) {
             let mut new = finding(rule, span.clone(), &self.item[span]);
-            for (name, place) in bindings.all() {
-                new.message = new.message.replace(&format!("${name}"), self.item.get(place.in_file(0)).unwrap_or(""));
+            for (name, code) in bindings.all(self.item) {
+                new.message = new.message.replace(&format!("${name}"), code);
             }
             self.found.push(new);
         }

@@ -39,17 +39,29 @@ pub(super) fn fill_holes(source: &str) -> String {
 
 /// What the holes of a snippet stand for.
 #[derive(Clone, Default)]
-pub(super) struct Bindings(Vec<(Sym, Span, Option<ExprId>)>);
+pub(super) struct Bindings(Vec<Binding>);
+
+#[derive(Clone)]
+struct Binding {
+    hole: Sym,
+    span: Span,
+    /// The expression, or else the name.
+    value: Result<ExprId, Sym>,
+}
 
 impl Bindings {
-    /// Where the code of hole `name` is.
-    pub(super) fn span(&self, name: &str) -> Option<Span> {
-        self.all().find(|b| b.0 == name).map(|b| b.1)
+    /// The code of hole `name`.
+    pub(super) fn text<'t>(&self, name: &str, item: &'t str) -> Option<&'t str> {
+        self.all(item).find(|b| b.0 == name).map(|b| b.1)
     }
 
-    /// All holes, longest name first, so that `$AB` is not read as `$A`.
-    pub(super) fn all(&self) -> impl Iterator<Item = (&str, Span)> {
-        let mut all: Vec<_> = self.0.iter().map(|b| (&b.0.as_str()[HOLE.len()..], b.1)).collect();
+    /// All holes with their code, longest name first, so that `$AB` is not read as `$A`.
+    pub(super) fn all<'t>(&self, item: &'t str) -> impl Iterator<Item = (&'static str, &'t str)> {
+        let code = |b: &Binding| match b.value {
+            Ok(_) => item.get(b.span.in_file(0)).unwrap_or(""),
+            Err(name) => name.as_str(),
+        };
+        let mut all: Vec<_> = self.0.iter().map(|b| (&b.hole.as_str()[HOLE.len()..], code(b))).collect();
         all.sort_by_key(|b| std::cmp::Reverse(b.0.len()));
         all.into_iter()
     }
@@ -98,23 +110,36 @@ pub(super) struct Matcher<'a> {
 
 impl Matcher<'_> {
     /// Binds a hole; the second time the code must be equal.
-    fn bind(self, name: Sym, span: Span, id: Option<ExprId>, bindings: &mut Bindings) -> bool {
-        if !name.starts_with(HOLE) {
+    fn bind(self, hole: Sym, span: Span, value: Result<ExprId, Sym>, bindings: &mut Bindings) -> bool {
+        if !hole.starts_with(HOLE) {
             return false;
         }
-        let Some(&(_, old_span, old)) = bindings.0.iter().find(|b| b.0 == name) else {
-            bindings.0.push((name, span, id));
+        let Some(old) = bindings.0.iter().find(|b| b.hole == hole) else {
+            bindings.0.push(Binding { hole, span, value });
             return true;
         };
-        match (old, id) {
-            (Some(old), Some(new)) => Matcher { pattern: self.target, ..self }.expr(old, new, &mut Bindings::default()),
-            _ => self.item.get(old_span.in_file(0)) == self.item.get(span.in_file(0)),
+        let named = |value: Result<ExprId, Sym>| match value {
+            Ok(id) => match self.target.expr(id).kind {
+                ExprKind::Name(name) => Some(name),
+                _ => None,
+            },
+            Err(name) => Some(name),
+        };
+        match (old.value, value) {
+            (Ok(old), Ok(new)) => Matcher { pattern: self.target, ..self }.expr(old, new, &mut Bindings::default()),
+            (old, new) => named(old).is_some() && named(old) == named(new),
         }
+    }
+
+    /// Binds a hole to a place that is assigned to, known by its text.
+    fn place(self, hole: Sym, span: Span, bindings: &mut Bindings) -> bool {
+        let text = self.item.get(span.in_file(0)).unwrap_or("");
+        self.bind(hole, span, Err(crate::ir::sym(text)), bindings)
     }
 
     /// A name in the snippet against a name in the code.
     fn name(self, pattern: Sym, target: Sym, span: Span, bindings: &mut Bindings) -> bool {
-        pattern == target || pattern == REST || self.bind(pattern, span, None, bindings)
+        pattern == target || pattern == REST || self.bind(pattern, span, Err(target), bindings)
     }
 
     fn optional(self, pattern: Option<ExprId>, target: Option<ExprId>, bindings: &mut Bindings) -> bool {
@@ -130,7 +155,7 @@ impl Matcher<'_> {
     pub(super) fn expr(self, pattern: ExprId, target: ExprId, bindings: &mut Bindings) -> bool {
         let (p, t) = (self.pattern.expr(pattern), self.target.expr(target));
         if let ExprKind::Name(name) = p.kind
-            && (name == REST || self.bind(name, t.span, Some(target), bindings))
+            && (name == REST || self.bind(name, t.span, Ok(target), bindings))
         {
             return true;
         }
@@ -299,8 +324,7 @@ impl Matcher<'_> {
         if let (Some(p), Some(t)) = (pattern.name, target.name)
             && p.starts_with(HOLE)
         {
-            let at = self.item.get(target.span.in_file(0)).and_then(|s| s.find(t.as_str())).unwrap_or(0) as u32 + target.span.start;
-            if !self.bind(p, Span { start: at, end: at + t.len() as u32 }, None, bindings) {
+            if !self.bind(p, target.span, Err(t), bindings) {
                 return false;
             }
         }
@@ -311,7 +335,7 @@ impl Matcher<'_> {
         match (pattern, target) {
             (Pattern::Name(p, _), _) if *p == REST => true,
             (Pattern::Name(p, _), Pattern::Name(t, span)) => self.name(*p, *t, *span, b),
-            (Pattern::Name(p, _), Pattern::Member { span, .. } | Pattern::Index { span, .. }) => self.bind(*p, *span, None, b),
+            (Pattern::Name(p, _), Pattern::Member { span, .. } | Pattern::Index { span, .. }) => self.place(*p, *span, b),
             (Pattern::Member { object: po, name: pn, .. }, Pattern::Member { object: to, name: tn, span }) => {
                 let end = Span { start: span.end.saturating_sub(tn.len() as u32), end: span.end };
                 self.expr(*po, *to, b) && self.name(*pn, *tn, end, b)

@@ -188,8 +188,14 @@ fn lower_statement(l: &mut Lowering<'_>, node: Node<'_>, out: &mut Vec<Stmt>) {
         }
         "import_statement" => import(l, node, out),
         "export_statement" => export(l, node, out),
-        "ambient_declaration" | "interface_declaration" | "type_alias_declaration" | "import_alias" | "empty_statement" | "comment"
-        | "hash_bang_line" | "debugger_statement" => {}
+        "ambient_declaration"
+        | "interface_declaration"
+        | "type_alias_declaration"
+        | "import_alias"
+        | "empty_statement"
+        | "comment"
+        | "hash_bang_line"
+        | "debugger_statement" => {}
         "enum_declaration" => {
             if let Some(name) = field(node, "name") {
                 let value = class::enumeration(l, node);
