@@ -112,6 +112,7 @@ impl<'a> Interp<'a> {
                 result = self.role_result(&site, r);
             }
             self.raising_guards(&site, r);
+            self.states(&site, r);
         }
         self.propagate(&site, &roles);
         if let Some(r) = result {
@@ -184,12 +185,15 @@ impl<'a> Interp<'a> {
                 if let Some(object) = receiver_expr {
                     let tracked = r.object.as_ref().is_some_and(|o| o.class.is_none())
                         || r.path.is_empty()
-                        || matches!(r.path.as_str(), "Map" | "Set" | "dict()" | "list()" | "set()");
+                        || matches!(r.path.as_str(), "Map" | "Set" | "dict()" | "list()" | "set()") || r.path.starts_with("configparser.");
                     if tracked && !registered {
-                        let taint = args.iter().fold(Value::default(), |mut v, a| {
-                            v.add_taint(&a.value);
-                            v
-                        });
+                        let taint = match &effect {
+                            super::strings::Effect::Remove(_) => self.native_method(r, name, &args).unwrap_or_default(),
+                            _ => args.iter().fold(Value::default(), |mut v, a| {
+                                v.add_taint(&a.value);
+                                v
+                            }),
+                        };
                         self.update(u, object, 0, |o, _| effect.apply(o));
                         return taint;
                     }
@@ -210,6 +214,12 @@ impl<'a> Interp<'a> {
         }
         for a in &args {
             v.add_taint(&a.value);
+            // Something unknown was given the whole request: what comes back may be part of it.
+            if self.setup.models.carriers.contains(&a.value.path) && v.taint == 0 {
+                v.taint = self.all_bits();
+                v.sources = self.param_source;
+                v.flow = Flow::then(None, pos, Note::Source(a.value.path));
+            }
         }
         self.typed_result(path, name, construct, receiver.as_ref(), v, pos)
     }
@@ -517,6 +527,20 @@ impl<'a> Interp<'a> {
         }
         self.call_depth -= 1;
         self.active.pop();
+    }
+
+    /// Calls that change what kind of object their receiver is.
+    fn states(&mut self, site: &CallSite<'_>, r: &CallRoles) {
+        for s in &r.states {
+            if self.holds(site, &s.when)
+                && let Some(x) = site.receiver_expr
+                && let ExprKind::Name(name) = site.unit.expr(x).kind
+                && let Some(v) = self.env.vars.get_mut(&name)
+            {
+                v.path = s.ty;
+                v.typed = true;
+            }
+        }
     }
 
     fn raising_guards(&mut self, site: &CallSite<'_>, r: &CallRoles) {

@@ -155,9 +155,11 @@ impl Interp<'_> {
                 }
                 v
             }
-            "get" | "pop" | "getOrDefault" if receiver.object.as_ref().is_some_and(|o| o.class.is_none()) => {
+            "get" | "pop" | "shift" | "getOrDefault" if receiver.object.as_ref().is_some_and(|o| o.class.is_none()) => {
                 let object = receiver.object.clone()?;
                 let Some(first) = arg(0) else { return Some(self.element(receiver)) };
+                // A configuration is read by section and key.
+                let first = if receiver.path.starts_with("configparser.") { arg(1).unwrap_or(first) } else { first };
                 let key = self.key(first);
                 match key.and_then(|k| object.get(&k).cloned()) {
                     Some(v) => v,
@@ -227,6 +229,9 @@ impl Interp<'_> {
         {
             clears |= self.sink_bit("log") | self.sink_bit("header");
         }
+        if text.contains(['\'', '"']) && with.is_some_and(|w| !w.contains(['\'', '"'])) {
+            clears |= self.sink_bit("xpath");
+        }
         if is_negated_class(text) && with.is_some_and(|w| w.len() <= 1 && w != "/") {
             clears |= self.form_bits();
         }
@@ -251,6 +256,12 @@ impl Interp<'_> {
             ("set" | "setdefault" | "put" | "__setitem__", 2) => Effect::Set(self.key(&arg(0)?), arg(1)?),
             ("set", 3) => Effect::Set(self.key(&arg(1)?), arg(2)?),
             ("update" | "assign", 1) => Effect::Extend(arg(0)?),
+            ("pop", 0) => Effect::Remove(-1),
+            ("shift", 0) => Effect::Remove(0),
+            ("pop", 1) => match arg(0)?.lit {
+                Some(Lit::Int(i)) => Effect::Remove(i),
+                _ => return None,
+            },
             _ => return None,
         })
     }
@@ -262,6 +273,8 @@ pub(super) enum Effect {
     Add(Value),
     Extend(Value),
     Set(Option<Key>, Value),
+    /// Takes the element at this index out; negative = from the end.
+    Remove(i64),
 }
 
 impl Effect {
@@ -273,6 +286,14 @@ impl Effect {
                     list.iter().for_each(|x| object.add(x));
                 }
                 object.add(&v);
+            }
+            Effect::Remove(i) => {
+                if let Some(list) = &mut object.list {
+                    let at = if i < 0 { list.len() as i64 + i } else { i };
+                    if let Some(at) = usize::try_from(at).ok().filter(|at| *at < list.len()) {
+                        list.remove(at);
+                    }
+                }
             }
             Effect::Set(Some(k), v) => object.set(k, v),
             Effect::Set(None, v) => object.add(&v),

@@ -267,6 +267,10 @@ impl Loader {
             let propagate = Propagate { from: selector(&p.from), to };
             me.calls(families, &p.call, |r| r.propagates.push(propagate.clone()))
         });
+        each!("state", m.state, |me: &mut Self, s: &raw::Returns| {
+            let state = super::State { ty: sym(&s.ty), when: me.conditions(&s.when)? };
+            me.calls(families, &s.call, |r| r.states.push(state.clone()))
+        });
         each!("route", m.route, |me: &mut Self, r: &raw::Route| {
             some(&[&r.decorator, &r.call], "decorator or call")?;
             let route = Route {
@@ -572,6 +576,11 @@ impl Loader {
                     }
                 }
             }
+        }
+        for models in self.set.models.values_mut() {
+            let request = self.set.source_kinds.iter().position(|k| *k == "request").map_or(0, |i| 1 << i);
+            let heads = models.members.iter().filter(|(_, r)| r.sources.iter().any(|s| s.bits == request)).filter_map(|(p, _)| p.rsplit_once('.'));
+            models.carriers = heads.map(|(head, _)| sym(head)).collect();
         }
         self.set.taint_rules = vec![Vec::new(); 64];
         for (i, rule) in self.set.rules.iter().enumerate() {

@@ -87,6 +87,8 @@ pub(super) struct Model {
     #[serde(default)]
     pub propagate: Vec<Propagate>,
     #[serde(default)]
+    pub state: Vec<Returns>,
+    #[serde(default)]
     pub route: Vec<Route>,
     #[serde(default)]
     pub app: Vec<App>,

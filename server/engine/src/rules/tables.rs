@@ -7,7 +7,7 @@ use crate::{
     lang::Language,
 };
 use regex::{Regex, RegexBuilder};
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 use std::sync::{Arc, OnceLock};
 
 /// Index into [`RuleSet::rules`].
@@ -189,6 +189,14 @@ pub struct Propagate {
     pub to: Destination,
 }
 
+/// The receiver becomes another type.
+#[derive(Clone, Debug)]
+#[allow(missing_docs)]
+pub struct State {
+    pub ty: Sym,
+    pub when: Vec<Condition>,
+}
+
 /// An entry point.
 #[derive(Clone, Debug)]
 #[allow(missing_docs)]
@@ -230,6 +238,7 @@ pub struct CallRoles {
     pub sanitizers: Vec<Sanitizer>,
     pub guards: Vec<Guard>,
     pub propagates: Vec<Propagate>,
+    pub states: Vec<State>,
     pub routes: Vec<Route>,
     pub marks: Vec<Mark>,
     pub clauses: Vec<Clause>,
@@ -297,6 +306,8 @@ pub struct Models {
     pub string_marks: Vec<(Pattern, Mark)>,
     /// Marks by the regex on `METHOD /path` of a route.
     pub route_marks: Vec<(Pattern, Mark)>,
+    /// Objects whose members are sources: requests.
+    pub carriers: FxHashSet<Sym>,
     /// Modules of the standard library, for `dependency` rules.
     pub stdlib: Vec<Sym>,
     /// Well-known package names, for `like_known`.
