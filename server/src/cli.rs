@@ -201,7 +201,7 @@ pub struct CheckArgs {
     /// Do not work out rewrites (faster)
     #[arg(long)]
     pub no_fixes: bool,
-    /// Look into hidden files and folders too
+    /// Look into all hidden files and folders (those of agents, CI and .env are never left out)
     #[arg(long)]
     pub hidden: bool,
     /// Skip files larger than this many KiB
@@ -242,7 +242,7 @@ pub struct FixArgs {
     #[allow(missing_docs)]
     #[command(flatten)]
     pub judging: Judging,
-    /// Look into hidden files and folders too
+    /// Look into all hidden files and folders (those of agents, CI and .env are never left out)
     #[arg(long)]
     pub hidden: bool,
 }

@@ -83,14 +83,22 @@ fn judge(bytes: Vec<u8>, limit: u64) -> Content {
 /// A file to look at, or why a place could not be looked into.
 pub type Found = Result<PathBuf, String>;
 
-/// The regular files under a folder, sorted: ignore files (`.gitignore`, `.ignore`) are honoured, hidden files
-/// and symbolic links are left out (a linked file inside the folder is found under its own name).
+/// Hidden names that are looked into all the same: what agents take their instructions from, CI, and environments.
+const SPOKEN_OF: &[&str] =
+    &[".github", ".cursor", ".claude", ".windsurf", ".clinerules", ".cursorrules", ".windsurfrules", ".mcp.json", ".env", ".gitlab-ci.yml"];
+
+/// The regular files under a folder, sorted: ignore files (`.gitignore`, `.ignore`) are honoured, most hidden files
+/// and all symbolic links are left out (a linked file inside the folder is found under its own name).
 pub fn walk(folder: &Path, hidden: bool) -> Vec<Found> {
     ignore::WalkBuilder::new(folder)
-        .hidden(!hidden)
+        .hidden(false)
         .require_git(false)
         .follow_links(false)
-        .filter_entry(|e| !(e.file_type().is_some_and(|t| t.is_dir()) && is_not_ours(e.path())))
+        .filter_entry(move |e| {
+            let name = e.file_name().to_str().unwrap_or("");
+            let seen = hidden || e.depth() == 0 || !name.starts_with('.') || SPOKEN_OF.contains(&name) || name.starts_with(".env.");
+            seen && !(e.file_type().is_some_and(|t| t.is_dir()) && is_not_ours(e.path()))
+        })
         .sort_by_file_name(Ord::cmp)
         .build()
         .filter_map(|entry| match entry {

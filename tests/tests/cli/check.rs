@@ -39,13 +39,14 @@ fn ignored_hidden_and_excluded_files_are_left_out_unless_named() {
         ("generated/a.py", BAD),
         ("qualm.toml", "exclude = ['generated/']\n"),
         ("b.py", BAD),
+        (".github/scripts/a.py", BAD),
     ]);
     let all = |args: &[&str]| project.qualm(&[&["check", "--format", "json"], args].concat()).found();
-    assert_eq!(all(&[]), [row("b.py", 2, "team-marker")]);
-    assert_eq!(all(&["--hidden"]).len(), 2);
+    assert_eq!(all(&[]), [row(".github/scripts/a.py", 2, "team-marker"), row("b.py", 2, "team-marker")], "CI runs the first");
+    assert_eq!(all(&["--hidden"]).len(), 3);
     assert_eq!(all(&["ignored/a.py"]), [row("ignored/a.py", 2, "team-marker")]);
     assert_eq!(all(&["generated/a.py"]), []);
-    assert_eq!(all(&["b.py", ".", "./b.py"]).len(), 1, "each file once");
+    assert_eq!(all(&["b.py", ".", "./b.py"]).len(), 2, "each file once");
 }
 
 #[test]
