@@ -12,7 +12,7 @@ use crate::{
 use rustc_hash::FxHashMap;
 
 /// Names shorter than this have too many neighbours to say that one is meant for another.
-const SHORTEST: usize = 5;
+const SHORTEST: usize = 7;
 /// From this length on two letters may differ.
 const LONG: usize = 10;
 
@@ -147,7 +147,8 @@ fn package(language: Language, module: Sym) -> Option<Sym> {
     let module = module.as_str();
     if language == Language::Python {
         let top = module.split('.').next()?;
-        return (!top.is_empty()).then(|| crate::ir::sym(top));
+        // A leading underscore marks what belongs to somebody else's package or to the interpreter.
+        return (!top.is_empty() && !top.starts_with('_')).then(|| crate::ir::sym(top));
     }
     let name = match module.strip_prefix('@') {
         Some(scoped) => {
@@ -167,7 +168,7 @@ fn package(language: Language, module: Sym) -> Option<Sym> {
 /// The known name that `package` is a slip of.
 fn neighbour(package: Sym, known: &[Sym]) -> Option<Sym> {
     let name = package.as_str();
-    if name.len() < SHORTEST || name.starts_with(['@', '_']) {
+    if name.len() < SHORTEST || name.starts_with('@') {
         return None;
     }
     let most = if name.len() >= LONG { 2 } else { 1 };
@@ -264,8 +265,8 @@ mod tests {
 
     #[test]
     fn slips_of_known_names_are_found_without_a_manifest() {
-        let source = "import requets\nimport requests\nimport nunpy\nimport requests2\nimport os\n";
-        assert_eq!(found(&crate::NoProject, true, Language::Python, source), ["requets requests", "nunpy numpy"]);
+        let source = "import requets\nimport requests\nimport reqeusts\nimport requests2\nimport os\n";
+        assert_eq!(found(&crate::NoProject, true, Language::Python, source), ["requets requests", "reqeusts requests"]);
         assert_eq!(found(&Declares(&["requets"]), true, Language::Python, "import requets\n"), Vec::<String>::new());
         assert_eq!(found(&Declares(&["leftpad"]), true, Language::Python, "import leftpad\n").len(), 1);
     }

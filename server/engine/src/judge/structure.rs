@@ -323,10 +323,9 @@ impl Matcher<'_> {
     fn handler(self, pattern: &Handler, target: &Handler, bindings: &mut Bindings) -> bool {
         if let (Some(p), Some(t)) = (pattern.name, target.name)
             && p.starts_with(HOLE)
+            && !self.bind(p, target.span, Err(t), bindings)
         {
-            if !self.bind(p, target.span, Err(t), bindings) {
-                return false;
-            }
+            return false;
         }
         self.exprs(&pattern.types, &target.types, bindings) && self.stmts(&pattern.body, &target.body, bindings)
     }
