@@ -185,7 +185,8 @@ impl<'a> Interp<'a> {
                 if let Some(object) = receiver_expr {
                     let tracked = r.object.as_ref().is_some_and(|o| o.class.is_none())
                         || r.path.is_empty()
-                        || matches!(r.path.as_str(), "Map" | "Set" | "dict()" | "list()" | "set()") || r.path.starts_with("configparser.");
+                        || matches!(r.path.as_str(), "Map" | "Set" | "dict()" | "list()" | "set()")
+                        || r.path.starts_with("configparser.");
                     if tracked && !registered {
                         let taint = match &effect {
                             super::strings::Effect::Remove(_) => self.native_method(r, name, &args).unwrap_or_default(),

@@ -72,3 +72,32 @@ fn every_text_rule_can_be_filtered() {
         }
     }
 }
+
+/// Prefixes with the public shape of each provider's keys; put together here so that no key stands in the text.
+#[test]
+fn keys_of_providers_are_told_from_placeholders() {
+    let (rules, _) = RuleSet::load(qualm_rules::FILES.iter().copied());
+    let engine = Engine::new(Arc::new(rules));
+    let body = |n: usize| "Zq8vR2mK4xT7wB1nY6cJ3hL9sD5fG0pAuEiO".chars().cycle().take(n).collect::<String>();
+    let hex = |n: usize| "9c4e7a1f03b8d26e5fa70c9b".chars().cycle().take(n).collect::<String>();
+    let keys = [
+        format!("github_pat_{}_{}", body(22), body(59)),
+        format!("glpat-{}", body(20)),
+        format!("sk-proj-{}T3BlbkFJ{}", body(40), body(40)),
+        format!("sk-ant-api03-{}AA", body(93)),
+        format!("sk_live_{}", body(24)),
+        format!("xoxb-123905671234-987105674321-{}", body(24)),
+        format!("SG.{}.{}", body(22), body(43)),
+        format!("npm_{}", body(36)),
+        format!("dop_v1_{}", hex(64)),
+        format!("shpat_{}", hex(32)),
+    ];
+    let said = |text: &str| engine.analyse_text("notes.txt", text, &Foreign::None).iter().any(|f| &*f.rule == "provider-api-key");
+    for key in &keys {
+        assert!(said(&format!("key = {key}\n")), "{key}");
+        assert!(!said(&format!("key = {key}  # an example\n")), "{key}");
+    }
+    for placeholder in ["sk_live_xxxxxxxxxxxxxxxxxxxxxxxx", "AKIAIOSFODNN7EXAMPLE", "ghp_000000000000000000000000000000000000"] {
+        assert!(!said(placeholder), "{placeholder}");
+    }
+}

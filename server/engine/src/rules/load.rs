@@ -579,7 +579,8 @@ impl Loader {
         }
         for models in self.set.models.values_mut() {
             let request = self.set.source_kinds.iter().position(|k| *k == "request").map_or(0, |i| 1 << i);
-            let heads = models.members.iter().filter(|(_, r)| r.sources.iter().any(|s| s.bits == request)).filter_map(|(p, _)| p.rsplit_once('.'));
+            let heads =
+                models.members.iter().filter(|(_, r)| r.sources.iter().any(|s| s.bits == request)).filter_map(|(p, _)| p.rsplit_once('.'));
             models.carriers = heads.map(|(head, _)| sym(head)).collect();
         }
         self.set.taint_rules = vec![Vec::new(); 64];
