@@ -1017,9 +1017,10 @@ impl<'a> SmallRoles<'a> {
     }
 }
 
-/// Nothing certain is known of what kind of object this is.
+/// Nothing certain is known of what kind of object this is: not an import, an instance or a declared type.
+/// Data from outside is never an object of a library, whatever it was read from.
 pub(super) fn is_unknown(v: &Value) -> bool {
-    v.path.is_empty() || !v.typed && (v.taint != 0 || v.path.ends_with([')', ']']) || v.path.starts_with('.') || v.place == v.path)
+    v.path.is_empty() || !v.typed || v.taint != 0 || v.path.starts_with('.')
 }
 
 /// Parameters typed by a framework object are not data.

@@ -376,7 +376,7 @@ impl Interp<'_> {
             _ => value.clone(),
         };
         // A value typed by a library (a response object, a model) is not text.
-        if value.typed && !value.is_built() {
+        if value.path.to_lowercase().contains("response") && !value.is_built() {
             return;
         }
         let sink = Sink {

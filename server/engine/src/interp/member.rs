@@ -47,6 +47,36 @@ const WRAPPERS: &[&str] = &[
     "Array",
 ];
 
+/// Objects that are there without an import.
+const PLATFORM: &[&str] = &[
+    "document",
+    "window",
+    "process",
+    "console",
+    "JSON",
+    "Math",
+    "Object",
+    "Array",
+    "Number",
+    "String",
+    "Promise",
+    "Reflect",
+    "Buffer",
+    "Date",
+    "location",
+    "navigator",
+    "localStorage",
+    "sessionStorage",
+    "history",
+    "globalThis",
+    "Symbol",
+    "Intl",
+    "RegExp",
+    "Error",
+    "crypto",
+    "module",
+];
+
 impl Interp<'_> {
     /// The value of a variable.
     pub(super) fn name(&mut self, name: Sym) -> Value {
@@ -65,7 +95,7 @@ impl Interp<'_> {
         let Some(mut value) = found else {
             // A builtin, a global of the platform, or something undeclared.
             let path = self.alias(name);
-            let value = Value::path(path);
+            let value = Value { typed: PLATFORM.contains(&path.as_str()), ..Value::path(path) };
             return self.of_path(value, Pos { module: self.module, item: self.item, span: crate::ir::Span::default() });
         };
         value.place = name;
@@ -150,7 +180,7 @@ impl Interp<'_> {
             }
         }
         let path = self.member_path(owner.path, name);
-        let mut value = Value { path, place, ..Value::default() };
+        let mut value = Value { path, place, typed: owner.typed && !path.is_empty(), ..Value::default() };
         if owner.taint != 0 {
             value.taint = owner.taint;
             value.sources = owner.sources;

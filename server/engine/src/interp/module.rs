@@ -194,7 +194,7 @@ impl Interp<'_> {
     pub(super) fn import(&mut self, local: Sym, path: Sym, module: Sym, member: Option<Sym>) {
         let path = self.alias(path);
         self.import_marks(module);
-        let mut value = Value::path(path);
+        let mut value = Value { typed: true, ..Value::path(path) };
         if let Some(index) = self.project_module(module) {
             if local == "*" {
                 self.evaluate_module(index);
