@@ -96,6 +96,8 @@ impl Qualm {
         }))
     }
 
+    // The library takes handlers of notifications as futures.
+    #[allow(clippy::unused_async)]
     pub(super) async fn cancel_progress(&self, params: WorkDoneProgressCancelParams) {
         self.vetting.cancel(&params.token);
     }

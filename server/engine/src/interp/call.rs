@@ -142,8 +142,8 @@ impl<'a> Interp<'a> {
                 let mut this = self.instance(&c, None);
                 let constructor = [sym("__init__"), sym("constructor")].into_iter().find_map(|n| {
                     let unit = c.unit.clone();
-                    let m = unit.class(c.class).methods.iter().copied().find(|m| unit.func(*m).name == Some(n));
-                    m
+
+                    unit.class(c.class).methods.iter().copied().find(|m| unit.func(*m).name == Some(n))
                 });
                 if let Some(m) = constructor {
                     let f = Arc::new(FuncRef {
@@ -169,10 +169,10 @@ impl<'a> Interp<'a> {
                     }
                     this.object = Some(Arc::new(object));
                 }
-                if let Some(n) = c.unit.class(c.class).name {
-                    if c.module == 0 {
-                        self.record.deps.insert(n);
-                    }
+                if let Some(n) = c.unit.class(c.class).name
+                    && c.module == 0
+                {
+                    self.record.deps.insert(n);
                 }
                 return this;
             }
@@ -181,29 +181,29 @@ impl<'a> Interp<'a> {
 
         self.callbacks(&site, registered, &roles);
         if let Some(r) = &receiver {
-            if let Some(effect) = self.container_effect(name, &args) {
-                if let Some(object) = receiver_expr {
-                    let tracked = r.object.as_ref().is_some_and(|o| o.class.is_none())
-                        || r.path.is_empty()
-                        || matches!(r.path.as_str(), "Map" | "Set" | "dict()" | "list()" | "set()")
-                        || r.path.starts_with("configparser.");
-                    if tracked && !registered {
-                        let taint = match &effect {
-                            super::strings::Effect::Remove(_) => self.native_method(r, name, &args).unwrap_or_default(),
-                            _ => args.iter().fold(Value::default(), |mut v, a| {
-                                v.add_taint(&a.value);
-                                v
-                            }),
-                        };
-                        self.update(u, object, 0, |o, _| effect.apply(o));
-                        return taint;
-                    }
+            if let Some(effect) = self.container_effect(name, &args)
+                && let Some(object) = receiver_expr
+            {
+                let tracked = r.object.as_ref().is_some_and(|o| o.class.is_none())
+                    || r.path.is_empty()
+                    || matches!(r.path.as_str(), "Map" | "Set" | "dict()" | "list()" | "set()")
+                    || r.path.starts_with("configparser.");
+                if tracked && !registered {
+                    let taint = match &effect {
+                        super::strings::Effect::Remove(_) => self.native_method(r, name, &args).unwrap_or_default(),
+                        _ => args.iter().fold(Value::default(), |mut v, a| {
+                            v.add_taint(&a.value);
+                            v
+                        }),
+                    };
+                    self.update(u, object, 0, |o, _| effect.apply(o));
+                    return taint;
                 }
             }
-            if r.path.is_empty() || is_unknown(r) || r.object.is_some() {
-                if let Some(v) = self.native_method(r, name, &args) {
-                    return v;
-                }
+            if (r.path.is_empty() || is_unknown(r) || r.object.is_some())
+                && let Some(v) = self.native_method(r, name, &args)
+            {
+                return v;
             }
         } else if let Some(v) = self.native_function(path, &args, construct) {
             return v;
@@ -219,7 +219,7 @@ impl<'a> Interp<'a> {
             if self.setup.models.carriers.contains(&a.value.path) && v.taint == 0 {
                 v.taint = self.all_bits();
                 v.sources = self.param_source;
-                v.flow = Flow::then(None, pos, Note::Source(a.value.path));
+                v.flow = Some(Flow::then(None, pos, Note::Source(a.value.path)));
             }
         }
         self.typed_result(path, name, construct, receiver.as_ref(), v, pos)
@@ -515,7 +515,7 @@ impl<'a> Interp<'a> {
         let outer = self.env.clone();
         let env = Env { parent: Some(Arc::new(outer)), ..Env::default() };
         let frame = Frame { name: func.name.or(self.frame.name), class: self.frame.class, is_entry: true, ..Frame::default() };
-        let (_, _, after) = self.inside(f.module, f.item, frame, env, |me| {
+        let ((), _, after) = self.inside(f.module, f.item, frame, env, |me| {
             me.bind_params(&unit, f.func, &args, None);
             me.block(&unit, &func.body);
         });
@@ -602,7 +602,7 @@ impl<'a> Interp<'a> {
         let values = self.arrange(&unit, f.func, args, at);
         let env = Env { parent: f.env.clone(), ..Env::default() };
         let frame = Frame { name: func.name, class: f.class.as_ref().and_then(|c| c.unit.class(c.class).name), ..Frame::default() };
-        let (_, frame, after) = self.inside(f.module, f.item, frame, env, |me| {
+        let ((), frame, after) = self.inside(f.module, f.item, frame, env, |me| {
             if let Some(this) = &f.this {
                 me.env.vars.insert(sym("this"), this.clone());
             }
@@ -641,7 +641,7 @@ impl<'a> Interp<'a> {
         let receiver_name = receiver_name(&unit, f.func);
         let env = Env { parent: f.env.clone(), ..Env::default() };
         let frame = Frame { name: func.name, class: f.class.as_ref().and_then(|c| c.unit.class(c.class).name), ..Frame::default() };
-        let (_, _, after) = self.inside(f.module, f.item, frame, env, |me| {
+        let ((), _, after) = self.inside(f.module, f.item, frame, env, |me| {
             if let Some(this) = &f.this {
                 me.env.vars.insert(sym("this"), this.clone());
             }
@@ -777,16 +777,11 @@ impl<'a> Interp<'a> {
                         v.path = *t;
                         v.typed = true;
                     }
-                } else if r.tainted_params
-                    && !harmless
-                    && !injected
-                    && !(v.typed && is_framework_type(v.path))
-                    && p.default.is_none_or(|_| !injected)
-                {
+                } else if r.tainted_params && !(harmless || injected || v.typed && is_framework_type(v.path)) {
                     let request = self.setup.rules.source_kinds.iter().position(|k| *k == "request").map_or(0, |b| 1 << b);
                     v.taint = self.all_bits();
                     v.sources = request;
-                    v.flow = Flow::then(None, pos, Note::Source(p.name.unwrap_or_else(|| sym("parameter"))));
+                    v.flow = Some(Flow::then(None, pos, Note::Source(p.name.unwrap_or_else(|| sym("parameter")))));
                 }
             }
             if v.path.is_empty()
@@ -801,7 +796,7 @@ impl<'a> Interp<'a> {
             if v.taint == 0 && self.param_source != 0 && !harmless && !v.typed && registration.is_none() && !is_request_like(p.name) {
                 v.taint = self.all_bits();
                 v.sources = self.param_source;
-                v.flow = Flow::then(None, pos, Note::Source(p.name.unwrap_or_else(|| sym("parameter"))));
+                v.flow = Some(Flow::then(None, pos, Note::Source(p.name.unwrap_or_else(|| sym("parameter")))));
             }
             v = self.of_path(v, pos);
             if p.kind == ParamKind::Rest {
@@ -823,14 +818,14 @@ impl<'a> Interp<'a> {
         let mut rest = Vec::new();
         for a in args {
             let mut v = a.value.clone();
-            if v.taint != 0 {
-                if let Some(pos) = at {
-                    v.flow = Flow::then(
-                        v.flow.as_ref(),
-                        super::Pos { span: a.span, ..pos },
-                        Note::Passed(func.name.unwrap_or_else(|| sym("function"))),
-                    );
-                }
+            if v.taint != 0
+                && let Some(pos) = at
+            {
+                v.flow = Some(Flow::then(
+                    v.flow.as_ref(),
+                    super::Pos { span: a.span, ..pos },
+                    Note::Passed(func.name.unwrap_or_else(|| sym("function"))),
+                ));
             }
             v.place = Sym::default();
             if let Some(name) = a.name {

@@ -1,10 +1,6 @@
 //! Conditions of rules and models, and the rules that judge calls, assignments and fallbacks.
 
-use super::{
-    Interp, MarkFact, Pos, RawFinding, Record, Value,
-    call::{ArgValue, CallSite},
-    exec::U,
-};
+use super::{Interp, MarkFact, Pos, RawFinding, Record, Value, call::CallSite, exec::U};
 use crate::{
     finding::{Confidence, Persona},
     ir::{ExprId, ExprKind, Lit, Span, Sym, sym},
@@ -128,7 +124,7 @@ impl Interp<'_> {
                 (Some(u), Some(x)) => name_of(u, x).is_some_and(|n| p.is_match(&n)),
                 _ => !v.place.is_empty() && p.is_match(&v.place),
             },
-            Test::Unbounded(b) => (!(v.bounded || matches!(v.lit, Some(Lit::Int(_) | Lit::Float(_))))) == *b,
+            Test::Unbounded(b) => (v.bounded || matches!(v.lit, Some(Lit::Int(_) | Lit::Float(_)))) != *b,
         }
     }
 

@@ -2,6 +2,7 @@
 
 use super::{Callee, Env, Exit, Flow, FuncRef, Interp, Key, Note, Object, Registration, Root, Value, value::ClassRef};
 use crate::ir::{Case, ClassId, ExprId, ExprKind, FuncId, Handler, Lit, Op, Pattern, Span, Stmt, StmtKind, Sym, Unit, sym};
+use rustc_hash::FxHashMap;
 use std::sync::Arc;
 
 /// A unit in evaluation.
@@ -70,7 +71,7 @@ impl Interp<'_> {
             StmtKind::Switch { subject, cases, fallthrough } => self.switch(u, *subject, cases, *fallthrough),
             StmtKind::Try { body, handlers, other, finally } => self.run_try(u, body, handlers, other, finally),
             StmtKind::Return(x) => {
-                let value = x.map(|x| self.expr(u, x)).unwrap_or_else(|| Value::lit(Lit::Null));
+                let value = x.map_or_else(|| Value::lit(Lit::Null), |x| self.expr(u, x));
                 if let (Some(bits), Some(x)) = (self.frame.returns_sink, x) {
                     self.returned_to_client(u, *x, &value, bits);
                 }
@@ -257,12 +258,12 @@ impl Interp<'_> {
         if let Some(after) = &done {
             thrown = thrown.join(after.clone());
         }
-        thrown.cleared = before.cleared.clone();
+        thrown.cleared.clone_from(&before.cleared);
         let mut outs = Vec::new();
-        if let Some(after) = done {
-            if let Some(env) = self.fork(u, &after, other) {
-                outs.push(env);
-            }
+        if let Some(after) = done
+            && let Some(env) = self.fork(u, &after, other)
+        {
+            outs.push(env);
         }
         for h in handlers {
             self.env = thrown.clone();
@@ -290,7 +291,7 @@ impl Interp<'_> {
 
     /// A returned value, with what its truth says of the guarded places.
     fn record_exit(&mut self, u: U<'_>, x: Option<ExprId>, value: Value) {
-        let mut exit = Exit { value, when_true: Default::default(), when_false: Default::default() };
+        let mut exit = Exit { value, when_true: FxHashMap::default(), when_false: FxHashMap::default() };
         let here = self.env.cleared.clone();
         match (exit.value.truth(), x) {
             (None, Some(x)) if self.is_test(u, x) => {
@@ -301,7 +302,7 @@ impl Interp<'_> {
                 exit.when_false = std::mem::replace(&mut self.env, saved).cleared;
             }
             _ => {
-                exit.when_true = here.clone();
+                exit.when_true.clone_from(&here);
                 exit.when_false = here;
             }
         }
@@ -488,7 +489,7 @@ impl Interp<'_> {
             Pattern::Name(name, span) => {
                 if value.taint != 0 && !matches!(value.callee, Callee::Func(_)) {
                     let pos = self.pos(*span);
-                    value.flow = Flow::then(value.flow.as_ref(), pos, Note::Assigned(*name));
+                    value.flow = Some(Flow::then(value.flow.as_ref(), pos, Note::Assigned(*name)));
                 }
                 if let Some(x) = from {
                     self.assigned(u, Sym::default(), *name, &value, x, *span);

@@ -34,7 +34,7 @@ impl Interp<'_> {
                     && f.prev.is_none()
                     && f.pos.span == crate::ir::Span::default()
                 {
-                    v.flow = super::Flow::then(None, self.pos(span), f.note);
+                    v.flow = Some(super::Flow::then(None, self.pos(span), f.note));
                 }
                 v
             }

@@ -112,10 +112,8 @@ impl Interp<'_> {
                     self.clear_value(x, bits);
                 }
             }
-        } else if op == Op::InstanceOf {
-            if truth && matches!(b.path.as_str(), "Number" | "Date" | "Boolean") {
-                self.clear_value(&a, self.form_bits());
-            }
+        } else if op == Op::InstanceOf && truth && matches!(b.path.as_str(), "Number" | "Date" | "Boolean") {
+            self.clear_value(&a, self.form_bits());
         }
     }
 
@@ -293,9 +291,8 @@ impl Interp<'_> {
                     }
                     None => r.taint == 0 && name != "search",
                 };
-                if truth && anchored {
-                    self.clear_value(subject, self.form_bits());
-                } else if !truth && pattern.as_str().is_some_and(|p| p.contains("[^") && !p.starts_with('^')) {
+                let bad_form = !truth && pattern.as_str().is_some_and(|p| p.contains("[^") && !p.starts_with('^'));
+                if truth && anchored || bad_form {
                     self.clear_value(subject, self.form_bits());
                 }
             }

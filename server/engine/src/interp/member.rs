@@ -142,20 +142,20 @@ impl Interp<'_> {
     pub(super) fn enter(&mut self, value: &mut Value, source: &Source, pos: Pos) {
         value.taint |= !source.safe_for;
         value.sources |= source.bits;
-        value.flow = Flow::then(None, pos, Note::Source(value.path));
+        value.flow = Some(Flow::then(None, pos, Note::Source(value.path)));
         value.lit = None;
     }
 
     /// `owner.name`.
     pub(super) fn member_value(&mut self, owner: &Value, name: Sym, pos: Pos) -> Value {
-        if let Callee::Import(index, None) = owner.callee {
-            if let Some(v) = self.imported(index, name) {
-                let forced = self.force(&v);
-                if forced.path.is_empty() {
-                    return Value { path: self.member_path(owner.path, name), ..forced };
-                }
-                return forced;
+        if let Callee::Import(index, None) = owner.callee
+            && let Some(v) = self.imported(index, name)
+        {
+            let forced = self.force(&v);
+            if forced.path.is_empty() {
+                return Value { path: self.member_path(owner.path, name), ..forced };
             }
+            return forced;
         }
         let owner = &self.force(owner);
         let place = if owner.place.is_empty() { Sym::default() } else { self.member_path_raw(owner.place, name) };
@@ -228,10 +228,10 @@ impl Interp<'_> {
                 this: (!f.is_static && !matches!(this.callee, Callee::Class(_))).then(|| this.clone()),
                 class: Some(class.clone()),
             });
-            if class.module == 0 {
-                if let Some(n) = c.name {
-                    self.record.deps.insert(n);
-                }
+            if class.module == 0
+                && let Some(n) = c.name
+            {
+                self.record.deps.insert(n);
             }
             if is_property {
                 return Some(self.follow(&func, &[], None).value);

@@ -230,7 +230,7 @@ impl<'a> Interp<'a> {
             return false;
         }
         self.steps -= 1;
-        if self.steps % 4096 == 0 && (self.setup.cancelled)() {
+        if self.steps.is_multiple_of(4096) && (self.setup.cancelled)() {
             self.steps = 0;
         }
         self.steps > 0

@@ -3,7 +3,7 @@
 
 use super::{Callee, Env, Evaluated, Frame, Interp, Value};
 use crate::ir::{ExprId, ExprKind, Pattern, Stmt, StmtKind, Sym, Unit, sym};
-use rustc_hash::{FxHashMap, FxHashSet};
+use rustc_hash::FxHashSet;
 use std::sync::Arc;
 
 /// Methods that put something into a container.
@@ -61,7 +61,9 @@ pub(crate) fn unit_mutations(unit: &Unit) -> Vec<Sym> {
                 StmtKind::Switch { cases, .. } => cases.iter().for_each(|c| walk(&c.body, found)),
                 StmtKind::Try { body, handlers, other, finally } => {
                     walk(body, found);
-                    handlers.iter().for_each(|h| walk(&h.body, found));
+                    for h in handlers {
+                        walk(&h.body, found);
+                    }
                     walk(other, found);
                     walk(finally, found);
                 }
@@ -185,7 +187,7 @@ impl Interp<'_> {
             value.taint = self.all_bits();
             value.sources = self.stored_source;
             let pos = self.pos(crate::ir::Span::default());
-            value.flow = super::Flow::then(None, pos, super::Note::Stored(name));
+            value.flow = Some(super::Flow::then(None, pos, super::Note::Stored(name)));
         }
         Some(value)
     }

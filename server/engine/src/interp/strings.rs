@@ -148,10 +148,10 @@ impl Interp<'_> {
                 let mut v = Value { lit: None, object: None, place: Sym::default(), shape: None, ..receiver.clone() };
                 v.derive(receiver);
                 v.path = Sym::default();
-                if let (Some(s), Some(sep)) = (string, arg(0).and_then(Value::as_str)) {
-                    if !sep.is_empty() {
-                        v = Value::list(s.split(sep).take(64).map(Value::str).collect());
-                    }
+                if let (Some(s), Some(sep)) = (string, arg(0).and_then(Value::as_str))
+                    && !sep.is_empty()
+                {
+                    v = Value::list(s.split(sep).take(64).map(Value::str).collect());
                 }
                 v
             }
@@ -211,10 +211,10 @@ impl Interp<'_> {
             [p] => (receiver, &p.value, None),
             [] => return None,
         };
-        if let (Some(s), Some(p), Some(r)) = (subject.as_str(), pattern.as_str(), replacement.and_then(Value::as_str)) {
-            if pattern.path.is_empty() {
-                return Some(Value::str(&s.replace(p, r)));
-            }
+        if let (Some(s), Some(p), Some(r)) = (subject.as_str(), pattern.as_str(), replacement.and_then(Value::as_str))
+            && pattern.path.is_empty()
+        {
+            return Some(Value::str(&s.replace(p, r)));
         }
         let mut v = Value { lit: None, place: Sym::default(), path: Sym::default(), ..subject.clone() };
         v.derive(subject);
@@ -283,7 +283,9 @@ impl Effect {
             Effect::Push(v) => object.push(v),
             Effect::Add(v) => {
                 if let Some(list) = object.list.take() {
-                    list.iter().for_each(|x| object.add(x));
+                    for x in &list {
+                        object.add(x);
+                    }
                 }
                 object.add(&v);
             }

@@ -45,14 +45,14 @@ pub(crate) enum Note {
 const MAX_FLOW: u16 = 24;
 
 impl Flow {
-    pub(crate) fn then(prev: Option<&Arc<Flow>>, pos: Pos, note: Note) -> Option<Arc<Flow>> {
+    pub(crate) fn then(prev: Option<&Arc<Flow>>, pos: Pos, note: Note) -> Arc<Flow> {
         if let Some(p) = prev
             && (p.length >= MAX_FLOW || (p.pos == pos && p.note == note))
         {
-            return Some(p.clone());
+            return p.clone();
         }
         let length = prev.map_or(1, |p| p.length + 1);
-        Some(Arc::new(Flow { prev: prev.cloned(), pos, note, length }))
+        Arc::new(Flow { prev: prev.cloned(), pos, note, length })
     }
 }
 

@@ -24,7 +24,7 @@ pub(super) fn parse(text: &str) -> Result<Page<'_>, Problem> {
         .or_else(|| text.strip_prefix("+++\r\n"))
         .ok_or((1, "a rule file starts with a line `+++`".to_string()))?;
     let end = rest.find("\n+++").ok_or((1, "the front matter is not closed by a line `+++`".to_string()))?;
-    let front = &rest[..end + 1];
+    let front = &rest[..=end];
     let body = &rest[end + 4..];
     let body_line = text[..text.len() - body.len()].matches('\n').count() + 1;
     let mut page = Page { front, front_line: 2, title: "", why: String::new(), lesson: String::new(), examples: Vec::new() };

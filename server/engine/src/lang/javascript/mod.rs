@@ -128,7 +128,10 @@ fn lower_statement(l: &mut Lowering<'_>, node: Node<'_>, out: &mut Vec<Stmt>) {
             add(l, out, StmtKind::Loop { binding: None, iter: None, test, body: inner, other: Vec::new() }, node);
         }
         "switch_statement" => {
-            let subject = field(node, "value").map(|v| expr(l, v)).unwrap_or_else(|| l.opaque(Vec::new(), node));
+            let subject = match field(node, "value") {
+                Some(v) => expr(l, v),
+                None => l.opaque(Vec::new(), node),
+            };
             let mut cases = Vec::new();
             for c in field(node, "body").map(|b| l.children(b)).unwrap_or_default() {
                 let value = field(c, "value");
