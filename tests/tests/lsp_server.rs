@@ -2,9 +2,13 @@
 
 #[path = "lsp/client.rs"]
 mod client;
+#[path = "lsp/editors.rs"]
+mod editors;
 #[path = "lsp/lifecycle.rs"]
 mod lifecycle;
 #[path = "lsp/model.rs"]
 mod model;
 #[path = "lsp/order.rs"]
 mod order;
+#[path = "lsp/text.rs"]
+mod text;

@@ -246,8 +246,11 @@ impl LanguageServer for Qualm {
 
     async fn did_close(&self, params: DidCloseTextDocumentParams) {
         let uri = params.text_document.uri;
-        if self.session.close(uri.as_str()) {
+        if let Some(document) = self.session.close(uri.as_str()) {
             self.session.send(Out::Closed(uri));
+            if let Some(path) = &document.path {
+                work::closed(&self.session, path);
+            }
         }
     }
 

@@ -180,18 +180,18 @@ impl Session {
         !document.desynced
     }
 
-    /// A document was closed. True: it was open.
-    pub fn close(&self, key: &str) -> bool {
-        let Some((_, document)) = self.documents.remove(key) else { return false };
+    /// A document was closed; gives it back if it was open.
+    pub fn close(&self, key: &str) -> Option<Document> {
+        let (_, document) = self.documents.remove(key)?;
         document.cancel.store(true, Ordering::Relaxed);
-        if let Some(timer) = document.settle {
+        if let Some(timer) = &document.settle {
             timer.abort();
         }
         if let Some(path) = &document.path {
             self.homes.texts.remove(path);
         }
         lock(&self.warm).retain(|k| k != key);
-        true
+        Some(document)
     }
 
     /// The document as it is now.
@@ -285,6 +285,11 @@ impl Session {
             }
         }
         keys
+    }
+
+    /// Whether the answer of an open document had help from the file of this name.
+    pub fn any_depends_on(&self, name: &str) -> bool {
+        self.documents.iter().any(|d| d.answers.borrow().as_ref().is_some_and(|a| a.depends_on.iter().any(|n| **n == *name)))
     }
 
     /// Notes that a document was worked on, and lets go of what is kept of the one not touched for longest.

@@ -29,6 +29,8 @@ const SETTLE: Duration = Duration::from_millis(700);
 /// While changes arrive faster than they can be analysed: the quiet to wait for, and for how long at most.
 const QUIET: Duration = Duration::from_millis(4);
 const RESTLESS: Duration = Duration::from_millis(40);
+/// Documents that depend on a changed one wait this long for its author to pause.
+const DEPENDENTS: Duration = Duration::from_millis(250);
 
 /// Sees to it that the document's answer gets up to date.
 pub fn wake(session: &Arc<Session>, key: &str) {
@@ -105,6 +107,9 @@ fn settle(session: &Arc<Session>, job: Job, outcome: Outcome) {
     };
     let impure = answer.complete && answer.pure.is_some();
     let stamp = answer.stamp;
+    let edited = job.before.as_ref().is_some_and(|b| b.stamp.version != stamp.version);
+    let concerned = answer.complete && edited;
+    let home = answer.home.clone();
     if let Installed::Current { unasked } = session.install(key, answer, tree) {
         session.warmed(key);
         session.send(Out::Answer { key: key.clone(), unasked });
@@ -112,7 +117,30 @@ fn settle(session: &Arc<Session>, job: Job, outcome: Outcome) {
             let timer = tokio::spawn(judge_later(session.clone(), key.clone(), job.changed + SETTLE)).abort_handle();
             session.set_settle(key, stamp, timer);
         }
+        if concerned && let Some(path) = &job.snapshot.path {
+            tell_dependents(session, &home, key, path, job.changed);
+        }
     }
+}
+
+/// Documents that were judged with the help of this one are judged anew once its author pauses.
+fn tell_dependents(session: &Arc<Session>, home: &Home, key: &str, path: &Path, changed: Instant) {
+    let name = home.workspace.name_of(path);
+    if !session.any_depends_on(&name) {
+        return;
+    }
+    let (session, key, path) = (session.clone(), key.to_owned(), path.to_owned());
+    tokio::spawn(async move {
+        tokio::time::sleep_until((changed + DEPENDENTS).into()).await;
+        if session.changed(&key) == Some(changed) {
+            files_changed(&session, &[path], false);
+        }
+    });
+}
+
+/// The text of a file is no longer the editor's but the disk's.
+pub fn closed(session: &Arc<Session>, path: &Path) {
+    files_changed(session, &[path.to_owned()], false);
 }
 
 /// Publishes what the text itself says, once its author pauses.
@@ -178,6 +206,7 @@ fn analyse(session: &Session, job: &Job) -> Outcome {
             }
         }
     };
+    let parsed = started.elapsed();
     let mut cache = lock(&snapshot.cache);
     let out_of_time = || started.elapsed() > PATIENCE;
     let Some(analysis) = home.analyse(&vetted, &mut cache, &|| cancelled() || out_of_time()) else {
@@ -188,12 +217,15 @@ fn analyse(session: &Session, job: &Job) -> Outcome {
         return Outcome::Cancelled;
     }
     let Analysis { findings, broken, depends_on, .. } = analysis;
+    let judged = started.elapsed();
     let shown = with_kept(job, &findings, &broken);
     let tree = match vetted {
         Vetted::Source(source) => Some(source.tree),
         Vetted::Plain { .. } => None,
     };
-    done(findings, shown, &depends_on, tree)
+    let outcome = done(findings, shown, &depends_on, tree);
+    tracing::debug!(?parsed, judged = ?(judged - parsed), told = ?(started.elapsed() - judged), "analysed");
+    outcome
 }
 
 /// The earlier findings where they are now. `None`: there are none yet.

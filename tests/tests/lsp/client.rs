@@ -71,6 +71,8 @@ pub struct Client {
     /// What `workspace/configuration` gets.
     pub settings: Value,
     pub capabilities: Value,
+    /// The last diagnostics pushed for each document.
+    pub latest: BTreeMap<String, Value>,
 }
 
 impl Client {
@@ -89,6 +91,7 @@ impl Client {
             replies: BTreeMap::new(),
             settings: Value::Null,
             capabilities: Value::Null,
+            latest: BTreeMap::new(),
         }
     }
 
@@ -175,6 +178,9 @@ impl Client {
         let mut buffer = [0; 1 << 14];
         loop {
             if let Some(message) = self.frames.next() {
+                if message["method"] == "textDocument/publishDiagnostics" {
+                    self.latest.insert(message["params"]["uri"].as_str().unwrap().to_owned(), message["params"].clone());
+                }
                 return Some(message);
             }
             let read = self.read.read(&mut buffer).await.ok()?;
