@@ -2,7 +2,7 @@
 
 use crate::{
     finding::{Finding, Fix},
-    incremental,
+    fix, incremental,
     ir::Unit,
     judge::Judges,
     lang::{self, Language},
@@ -185,7 +185,7 @@ impl Engine {
     }
 
     /// The proven rewrite of a finding of this very file, or why there is none.
-    pub fn fix(&self, _file: &SourceFile, _finding: &Finding, _project: &dyn Project) -> Result<Fix, Refusal> {
-        Err(Refusal("this rule has no rewrite".into()))
+    pub fn fix(&self, file: &SourceFile, finding: &Finding, project: &dyn Project) -> Result<Fix, Refusal> {
+        fix::rewrite(&self.rules, &self.judges, file, finding, project)
     }
 }

@@ -57,6 +57,22 @@ struct Item {
     said: Arc<[Finding]>,
 }
 
+/// What a rewrite must know of a finding and nobody else asks about.
+pub(crate) struct Site {
+    pub rule: Arc<str>,
+    /// The finding's place, in bytes of the file.
+    pub span: Range<usize>,
+    /// The call or statement it is about.
+    pub around: Range<usize>,
+    /// Access path of the call or member; empty if there is none.
+    pub path: Sym,
+    /// Placeholder style of the driver.
+    pub placeholder: Option<Sym>,
+    /// Every application's creation in the file.
+    pub apps: Arc<[Range<usize>]>,
+}
+
+/// All findings of a file; see [`analysis::Engine::analyse`].
 pub(crate) fn analyse(
     rules: &Arc<RuleSet>,
     judges: &Judges,
@@ -64,6 +80,19 @@ pub(crate) fn analyse(
     cache: &mut Cache,
     project: &dyn Project,
     cancelled: &(dyn Fn() -> bool + Sync),
+) -> Option<Analysis> {
+    analyse_with_sites(rules, judges, file, cache, project, cancelled, &mut Vec::new())
+}
+
+/// All findings of a file, and what rewrites must know of them.
+pub(crate) fn analyse_with_sites(
+    rules: &Arc<RuleSet>,
+    judges: &Judges,
+    file: &SourceFile,
+    cache: &mut Cache,
+    project: &dyn Project,
+    cancelled: &(dyn Fn() -> bool + Sync),
+    sites: &mut Vec<Site>,
 ) -> Option<Analysis> {
     let models = rules.models(file.language)?;
     if !cache.rules.as_ref().is_some_and(|r| Arc::ptr_eq(r, rules)) {
@@ -129,7 +158,7 @@ pub(crate) fn analyse(
     depends.sort_unstable();
     depends.dedup();
     analysis.depends_on = depends;
-    let mut findings = assemble(rules, file, &items, &records, &imported);
+    let mut findings = assemble(rules, file, &items, &records, &imported, sites);
     let said = items.iter().flat_map(|i| i.said.iter().map(|f| judge::shifted(f, i.range.start)));
     let whole = judges.file(file, items.iter().map(|i| (i.range.start, &*i.unit)), project);
     findings.extend(said.chain(whole).filter(|f| judge::speaks(f, &file.foreign)));
@@ -247,7 +276,14 @@ fn registrations(interp: &Interp<'_>, functions: &[Arc<FuncRef>]) -> u64 {
 }
 
 /// Turns what the entry points left into findings of the file.
-fn assemble(rules: &RuleSet, file: &SourceFile, items: &[Item], records: &[Arc<Record>], imported: &[Sym]) -> Vec<Finding> {
+fn assemble(
+    rules: &RuleSet,
+    file: &SourceFile,
+    items: &[Item],
+    records: &[Arc<Record>],
+    imported: &[Sym],
+    sites: &mut Vec<Site>,
+) -> Vec<Finding> {
     let bases: FxHashMap<u64, usize> = items.iter().map(|i| (i.id, i.range.start)).collect();
     let place = |p: &Pos| -> Option<Range<usize>> {
         let base = if p.module == 0 { *bases.get(&p.item)? } else { p.item as usize };
@@ -262,6 +298,7 @@ fn assemble(rules: &RuleSet, file: &SourceFile, items: &[Item], records: &[Arc<R
     let frameworks = frameworks(items, &facts);
     let marks: FxHashSet<Sym> = facts.marks.iter().map(|m| m.kind).collect();
     let raw: Vec<RawFinding> = missing::judge(rules, &facts, imported, &place);
+    let apps: Arc<[Range<usize>]> = facts.apps.iter().filter_map(|a| place(&a.1)).collect();
 
     let mut findings: FxHashMap<(usize, usize, usize), Finding> = FxHashMap::default();
     for f in records.iter().flat_map(|r| &r.findings).chain(&raw) {
@@ -273,6 +310,9 @@ fn assemble(rules: &RuleSet, file: &SourceFile, items: &[Item], records: &[Arc<R
             continue;
         }
         let Some(span) = place(&f.pos) else { continue };
+        let around = place(&f.around).unwrap_or_else(|| span.clone());
+        let (path, placeholder, apps) = (f.path, f.placeholder, apps.clone());
+        sites.push(Site { rule: rule.id.clone(), span: span.clone(), around, path, placeholder, apps });
         if f.persona == Persona::Pedantic && !file.foreign.touches(&span) {
             continue;
         }

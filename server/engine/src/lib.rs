@@ -6,6 +6,7 @@
 
 pub mod analysis;
 pub mod finding;
+mod fix;
 mod incremental;
 mod interp;
 pub mod ir;

@@ -20,6 +20,8 @@ pub(crate) fn judge(rules: &RuleSet, facts: &Facts, imported: &[Sym], place: &dy
                 rule: ix,
                 pos,
                 around: pos,
+                path: Sym::default(),
+                placeholder: None,
                 message: rule.message.clone(),
                 confidence: rule.confidence,
                 persona: rule.persona,

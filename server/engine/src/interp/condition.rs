@@ -4,7 +4,7 @@ use super::{Interp, MarkFact, Pos, RawFinding, Record, Value, call::CallSite, ex
 use crate::{
     finding::{Confidence, Persona},
     ir::{ExprId, ExprKind, Lit, Span, Sym, sym},
-    rules::{CallRoles, Clause, Condition, Const, Mark, RuleKind, Selector, Sink, SinkBits, Test},
+    rules::{CallRoles, Clause, Condition, Const, Mark, MemberRoles, Models, RuleKind, Selector, Sink, SinkBits, Test},
 };
 
 /// What conditions are asked about.
@@ -219,6 +219,8 @@ impl Interp<'_> {
                 rule: *ix,
                 pos: self.pos(span),
                 around: self.pos(around),
+                path,
+                placeholder: s.placeholder,
                 message,
                 confidence,
                 persona,
@@ -255,6 +257,8 @@ impl Interp<'_> {
             rule: c.rule,
             pos: self.pos(span),
             around: self.pos(around),
+            path,
+            placeholder: None,
             message: rule
                 .message
                 .as_ref()
@@ -273,7 +277,7 @@ impl Interp<'_> {
             return;
         }
         let models = self.setup.models;
-        let roles = if path.is_empty() { None } else { models.members.get(&path) };
+        let roles = assign_roles(models, path);
         let roles = roles.or_else(|| (path.is_empty() || path.ends_with(')')).then(|| models.any_members.get(&name)).flatten());
         let subject = Subject { site: None, value: Some((value, u, from)), target: Some(name) };
         let around = Span { start: span.start.min(u.expr(from).span.start), end: span.end.max(u.expr(from).span.end) };
@@ -304,7 +308,7 @@ impl Interp<'_> {
     /// Assignment sinks: `element.innerHTML = x`.
     pub(super) fn assign_sinks(&mut self, u: U<'_>, path: Sym, name: Sym, owner: &Value, value: &Value, from: ExprId, span: Span) {
         let models = self.setup.models;
-        let roles = models.members.get(&path).or_else(|| super::call::is_unknown(owner).then(|| models.any_members.get(&name)).flatten());
+        let roles = assign_roles(models, path).or_else(|| super::call::is_unknown(owner).then(|| models.any_members.get(&name)).flatten());
         let Some(r) = roles else { return };
         let subject = Subject { site: None, value: Some((value, u, from)), target: Some(name) };
         let around = Span { start: span.start, end: u.expr(from).span.end.max(span.end) };
@@ -460,12 +464,21 @@ impl Interp<'_> {
     }
 }
 
+/// What assigning a path means: its own roles, or those of `prefix.*`.
+fn assign_roles(models: &Models, path: Sym) -> Option<&MemberRoles> {
+    let own = models.members.get(&path).filter(|r| !(r.sinks.is_empty() && r.clauses.is_empty() && r.assign_marks.is_empty()));
+    own.or_else(|| models.prefixes.get(&sym(path.rsplit_once('.')?.0)))
+}
+
 /// The option at a dotted key.
 fn pick(v: &Value, key: Option<&[Sym]>) -> Option<Value> {
     let Some(keys) = key else { return Some(v.clone()) };
     let mut at = v.clone();
     for k in keys {
-        let next = at.object.as_ref()?.get(&super::Key::Str(*k))?.clone();
+        let object = at.object.as_ref()?;
+        // `allow_origins.0`: the first element of a list.
+        let element = || k.parse().ok().and_then(|i| object.get(&super::Key::Int(i)));
+        let next = object.get(&super::Key::Str(*k)).or_else(element)?.clone();
         at = next;
     }
     Some(at)
@@ -493,6 +506,15 @@ pub(super) fn name_of(u: U<'_>, x: ExprId) -> Option<String> {
                 && let ExprKind::Lit(Lit::Str(s)) = &u.expr(a.value).kind
             {
                 return Some(s.to_string());
+            }
+            // `password.encode()`: another form of the same thing.
+            if let ExprKind::Member { object, name } = &u.expr(*callee).kind
+                && matches!(
+                    name.as_str(),
+                    "encode" | "decode" | "strip" | "lower" | "upper" | "trim" | "toString" | "toLowerCase" | "normalize" | "getBytes"
+                )
+            {
+                return name_of(u, *object);
             }
             name_of(u, *callee)
         }

@@ -251,6 +251,11 @@ impl Interp<'_> {
             }
             "startswith" | "startsWith" | "is_relative_to" | "startsWithPath" => {
                 let Some(a) = first else { return };
+                if !truth && a.as_str() == Some("-") {
+                    // No option of a program.
+                    let bits = self.sink_bit("argument");
+                    self.clear_value(r, bits);
+                }
                 if !truth || a.deep().0 != 0 {
                     return;
                 }

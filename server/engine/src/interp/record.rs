@@ -25,6 +25,10 @@ pub(crate) struct RawFinding {
     pub pos: Pos,
     /// The call or statement the finding is about, for rewrites.
     pub around: Pos,
+    /// Access path of the call or member; empty if there is none.
+    pub path: Sym,
+    /// Placeholder style of the driver, for sinks that run queries.
+    pub placeholder: Option<Sym>,
     pub message: Option<String>,
     pub confidence: Confidence,
     pub persona: Persona,

@@ -1,0 +1,299 @@
+//! The code a finding is about, found again: its item, call, argument, statement and function.
+
+use super::edits;
+use crate::{
+    analysis::SourceFile,
+    finding::Finding,
+    incremental::Site,
+    ir::{Arg, Expr, ExprId, ExprKind, Func, Pattern, Span, Stmt, StmtKind, Sym, Unit},
+    lang,
+    rules::{RuleSet, Selector},
+    syntax,
+};
+use std::{ops::Range, sync::Arc};
+use tree_sitter::Node;
+
+/// Everything recipes look at.
+pub(super) struct Context<'a> {
+    pub rules: &'a RuleSet,
+    pub file: &'a SourceFile,
+    pub finding: &'a Finding,
+    /// The item that holds the finding, lowered.
+    pub unit: Unit,
+    /// First byte of the item.
+    pub base: usize,
+    /// The call or statement the finding is about, in bytes of the file.
+    pub around: Range<usize>,
+    /// Access path of the call or member; empty if unknown.
+    pub path: Sym,
+    /// Placeholder style of the driver.
+    pub placeholder: Option<Sym>,
+    /// Creations of applications.
+    pub apps: Arc<[Range<usize>]>,
+    /// The call the finding is about.
+    pub call: Option<ExprId>,
+}
+
+/// A call's parts.
+#[derive(Clone, Copy)]
+pub(super) struct Call<'u> {
+    pub callee: ExprId,
+    pub args: &'u [Arg],
+    pub span: Span,
+}
+
+impl<'a> Context<'a> {
+    pub(super) fn of(rules: &'a RuleSet, file: &'a SourceFile, finding: &'a Finding, sites: &[Site]) -> Result<Self, String> {
+        let known = sites
+            .iter()
+            .filter(|s| s.rule == finding.rule && s.span == finding.span)
+            .max_by_key(|s| (s.placeholder.is_some(), !s.path.is_empty()));
+        let around = known.map_or_else(|| finding.span.clone(), |s| s.around.clone());
+        let item = syntax::items(&file.tree)
+            .into_iter()
+            .find(|n| n.start_byte() <= finding.span.start && finding.span.end <= n.end_byte())
+            .ok_or("the finding is not about a single piece of code")?;
+        let unit = lang::lower(file.language, &file.text, item);
+        let base = item.start_byte();
+        let mut context = Context {
+            rules,
+            file,
+            finding,
+            unit,
+            base,
+            around,
+            path: known.map(|s| s.path).unwrap_or_default(),
+            placeholder: known.and_then(|s| s.placeholder),
+            apps: sites.first().map(|s| s.apps.clone()).unwrap_or_default(),
+            call: None,
+        };
+        context.call = context.find_call();
+        Ok(context)
+    }
+
+    /// The call that is exactly the place, or the smallest one that has the finding among its arguments.
+    fn find_call(&self) -> Option<ExprId> {
+        let is_call = |e: &Expr| matches!(e.kind, ExprKind::Call { .. });
+        let exact = self.exprs().find(|(_, e)| is_call(e) && self.range(e.span) == self.around);
+        exact
+            .or_else(|| {
+                let holds = |e: &Expr| match &e.kind {
+                    ExprKind::Call { args, .. } => args.iter().any(|a| contains(&self.range(a.span), &self.finding.span)),
+                    _ => false,
+                };
+                self.exprs().filter(|(_, e)| holds(e)).min_by_key(|(_, e)| e.span.end - e.span.start)
+            })
+            .map(|(id, _)| id)
+    }
+
+    pub(super) fn exprs(&self) -> impl Iterator<Item = (ExprId, &Expr)> {
+        self.unit.exprs.iter().enumerate().map(|(i, e)| (ExprId(i as u32), e))
+    }
+
+    /// A span of the item in bytes of the file.
+    pub(super) fn range(&self, span: Span) -> Range<usize> {
+        span.in_file(self.base)
+    }
+
+    /// Source text.
+    pub(super) fn text(&self, range: Range<usize>) -> &'a str {
+        self.file.text.get(range).unwrap_or_default()
+    }
+
+    /// Source text of an expression.
+    pub(super) fn source(&self, id: ExprId) -> &'a str {
+        self.text(self.range(self.unit.expr(id).span))
+    }
+
+    pub(super) fn python(&self) -> bool {
+        self.file.language == lang::Language::Python
+    }
+
+    /// The call the finding is about.
+    pub(super) fn the_call(&self) -> Result<Call<'_>, String> {
+        let id = self.call.ok_or("there is no call to rewrite")?;
+        let e = self.unit.expr(id);
+        match &e.kind {
+            ExprKind::Call { callee, args, tagged: false, .. } => Ok(Call { callee: *callee, args, span: e.span }),
+            _ => Err("a tagged template is no ordinary call".into()),
+        }
+    }
+
+    /// The argument the finding underlines.
+    pub(super) fn the_argument(&self) -> Result<(usize, &Arg), String> {
+        let call = self.the_call()?;
+        let exact = call.args.iter().position(|a| self.range(a.span) == self.finding.span);
+        let i = exact
+            .or_else(|| call.args.iter().position(|a| contains(&self.range(a.span), &self.finding.span)))
+            .ok_or("the dangerous part is no argument of the call")?;
+        Ok((i, &call.args[i]))
+    }
+
+    /// The argument's value with the parentheses around it, without its keyword.
+    pub(super) fn value_range(&self, arg: &Arg) -> Range<usize> {
+        let whole = self.range(arg.span);
+        if arg.name.is_none() {
+            return whole;
+        }
+        let value = self.range(self.unit.expr(arg.value).span);
+        let between = self.text(whole.start..value.start);
+        match between.find('=') {
+            Some(i) => {
+                let rest = &between[i + 1..];
+                whole.start + i + 1 + (rest.len() - rest.trim_start().len())..whole.end
+            }
+            None => value,
+        }
+    }
+
+    /// The dangerous expression: what the finding underlines.
+    pub(super) fn the_value(&self) -> Result<ExprId, String> {
+        if let Ok((_, arg)) = self.the_argument()
+            && self.range(arg.span) == self.finding.span
+        {
+            return Ok(arg.value);
+        }
+        // The outermost expression with this span comes last.
+        let exact = self.exprs().filter(|(_, e)| self.range(e.span) == self.finding.span).last();
+        exact.map(|(id, _)| id).ok_or_else(|| "the dangerous part is no single expression".to_string())
+    }
+
+    /// The smallest function around a place of the file.
+    pub(super) fn function_at(&self, at: usize) -> Option<&Func> {
+        let holds = |f: &&Func| self.range(f.span).contains(&at);
+        self.unit.funcs.iter().filter(holds).min_by_key(|f| f.span.end - f.span.start)
+    }
+
+    /// All statements of the item, nested ones included.
+    pub(super) fn each_statement<'u>(&'u self, see: &mut dyn FnMut(&'u Stmt)) {
+        statements(&self.unit.body, see);
+        for f in &self.unit.funcs {
+            statements(&f.body, see);
+        }
+        for c in &self.unit.classes {
+            statements(&c.body, see);
+        }
+    }
+
+    /// The value of a variable that is set once, in the function around `at`: its defining statement and value.
+    pub(super) fn definition(&self, name: Sym, at: usize) -> Result<(&Stmt, ExprId), String> {
+        let scope = self.function_at(at).map_or(0..self.file.text.len(), |f| self.range(f.span));
+        let mut found: Option<(&Stmt, ExprId)> = None;
+        let mut count = 0;
+        self.each_statement(&mut |s| {
+            if !contains(&scope, &self.range(s.span)) {
+                return;
+            }
+            match &s.kind {
+                StmtKind::Assign { target, op, value, .. } if binds(target, name) => {
+                    count += 1;
+                    if op.is_none() && matches!(target, Pattern::Name(..)) {
+                        found = Some((s, *value));
+                    }
+                }
+                StmtKind::Loop { binding: Some(p), .. } if binds(p, name) => count += 1,
+                StmtKind::Global(names) if names.contains(&name) => count += 2,
+                _ => {}
+            }
+        });
+        count += self.exprs().filter(|(_, e)| matches!(&e.kind, ExprKind::Assign { target, .. } if binds(target, name))).count();
+        match (found, count) {
+            (Some((s, _)), _) if self.range(s.span).end > at => Err(format!("`{name}` is set after it is used here")),
+            (Some(found), 1) => Ok(found),
+            (_, 0) => Err(format!("`{name}` does not get its value in this function")),
+            _ => Err(format!("`{name}` gets its value in more than one place")),
+        }
+    }
+
+    /// How often a variable is read in the function around `at`.
+    pub(super) fn uses(&self, name: Sym, at: usize) -> usize {
+        let scope = self.function_at(at).map_or(0..self.file.text.len(), |f| self.range(f.span));
+        self.exprs().filter(|(_, e)| matches!(e.kind, ExprKind::Name(n) if n == name) && contains(&scope, &self.range(e.span))).count()
+    }
+
+    /// The statement of a block (or of the file) around a range, as a syntax node.
+    pub(super) fn block_statement(&self, range: &Range<usize>) -> Option<Node<'a>> {
+        let mut node = self.file.tree.root_node().descendant_for_byte_range(range.start, range.end.max(range.start + 1))?;
+        loop {
+            let parent = node.parent()?;
+            if matches!(parent.kind(), "module" | "program" | "block" | "statement_block") {
+                return Some(node);
+            }
+            node = parent;
+        }
+    }
+
+    /// The lines of a statement that has them for itself, the last line end included.
+    pub(super) fn whole_lines(&self, range: Range<usize>) -> Option<Range<usize>> {
+        let text = &self.file.text;
+        let (start, end) = (edits::line_start(text, range.start), edits::line_end(text, range.end.saturating_sub(1)));
+        let before = text[start..range.start].trim().is_empty();
+        let rest = text[range.end.min(end)..end].trim_start().trim_start_matches(';').trim();
+        let after = rest.is_empty() || rest.starts_with('#') || rest.starts_with("//");
+        (before && after).then_some(start..end)
+    }
+
+    /// The syntax node of an expression.
+    pub(super) fn node(&self, id: ExprId) -> Option<Node<'a>> {
+        let range = self.range(self.unit.expr(id).span);
+        let node = self.file.tree.root_node().descendant_for_byte_range(range.start, range.end)?;
+        (node.byte_range() == range).then_some(node)
+    }
+
+    /// The argument of a call that a selector names.
+    pub(super) fn select<'u>(&self, args: &'u [Arg], selector: &Selector) -> Option<(usize, &'u Arg)> {
+        match selector {
+            Selector::Index(i) => args.iter().enumerate().filter(|(_, a)| a.name.is_none()).nth(*i),
+            Selector::Keyword(k) => args.iter().enumerate().find(|(_, a)| a.name == Some(*k)),
+            Selector::First(all) => all.iter().find_map(|s| self.select(args, s)),
+            _ => None,
+        }
+    }
+}
+
+/// Whether `outer` holds all of `inner`.
+pub(super) fn contains(outer: &Range<usize>, inner: &Range<usize>) -> bool {
+    outer.start <= inner.start && inner.end <= outer.end
+}
+
+/// Whether a pattern binds a name.
+pub(super) fn binds(pattern: &Pattern, name: Sym) -> bool {
+    match pattern {
+        Pattern::Name(n, _) => *n == name,
+        Pattern::List(all) => all.iter().any(|p| binds(p, name)),
+        Pattern::Map(all) => all.iter().any(|(_, p)| binds(p, name)),
+        Pattern::Default(p, _) | Pattern::Rest(p) => binds(p, name),
+        Pattern::Member { .. } | Pattern::Index { .. } | Pattern::Ignore => false,
+    }
+}
+
+fn statements<'u>(body: &'u [Stmt], see: &mut dyn FnMut(&'u Stmt)) {
+    for s in body {
+        see(s);
+        match &s.kind {
+            StmtKind::If { then, other, .. } => {
+                statements(then, see);
+                statements(other, see);
+            }
+            StmtKind::Loop { body, other, .. } => {
+                statements(body, see);
+                statements(other, see);
+            }
+            StmtKind::Switch { cases, .. } => {
+                for c in cases {
+                    statements(&c.body, see);
+                }
+            }
+            StmtKind::Try { body, handlers, other, finally } => {
+                statements(body, see);
+                for h in handlers {
+                    statements(&h.body, see);
+                }
+                statements(other, see);
+                statements(finally, see);
+            }
+            StmtKind::Block(body) => statements(body, see),
+            _ => {}
+        }
+    }
+}
