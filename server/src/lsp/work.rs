@@ -224,7 +224,7 @@ fn analyse(session: &Session, job: &Job) -> Outcome {
         Vetted::Plain { .. } => None,
     };
     let outcome = done(findings, shown, &depends_on, tree);
-    tracing::debug!(?parsed, judged = ?(judged - parsed), told = ?(started.elapsed() - judged), "analysed");
+    tracing::debug!(?parsed, ?judged, told = ?started.elapsed(), "analysed");
     outcome
 }
 

@@ -23,7 +23,10 @@ use crate::{
 use edits::Edits;
 use gate::Gate;
 use site::Context;
-use std::sync::Arc;
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::Arc,
+};
 
 /// What a recipe proposes.
 struct Proposal {
@@ -60,7 +63,10 @@ pub(crate) fn rewrite(
     let Some(spec) = specs.iter().find(|s| applies(s, &context)) else {
         return Err(Refusal("this rule has no rewrite for such code".into()));
     };
-    let proposal = propose(&spec.recipe, &context, &gate).map_err(Refusal)?;
+    // A mistake in a recipe costs the rewrite, never the finding.
+    let proposal = catch_unwind(AssertUnwindSafe(|| propose(&spec.recipe, &context, &gate)))
+        .unwrap_or_else(|_| Err("the recipe failed; this is a bug in qualm".into()))
+        .map_err(Refusal)?;
     let fix = proposal.edits.into_fix(&file.text, proposal.title, spec.safety).map_err(Refusal)?;
     match gate.prove(&fix) {
         Ok(()) => Ok(fix),

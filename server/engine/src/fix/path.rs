@@ -109,15 +109,12 @@ fn joined(context: &Context<'_>, id: ExprId) -> Result<Joined, String> {
             if matches!(last, "String" | "str" | "normalize" | "normpath" | "abspath" | "realpath") && args.len() == 1 {
                 return joined(context, args[0].value);
             }
-            if !matches!(last, "join" | "resolve") || args.iter().any(|a| a.spread != Spread::No || a.name.is_some()) {
+            if !matches!(last, "join" | "resolve") || args.len() < 2 || args.iter().any(|a| a.spread != Spread::No || a.name.is_some()) {
                 return Err(none());
             }
-            let split = args.iter().position(|a| !constant(context, a)).unwrap_or(args.len() - 1).max(usize::from(args.len() > 1));
+            let split = args.iter().position(|a| !constant(context, a)).unwrap_or(args.len());
             // The first folder may come from anywhere, as long as something is put under it.
-            if split == 0 || split >= args.len() && args.len() < 2 {
-                return Err(none());
-            }
-            let base = &args[..split.min(args.len() - 1)];
+            let base = &args[..split.clamp(1, args.len() - 1)];
             let sources: Vec<&str> = base.iter().map(|a| context.source(a.value)).collect();
             let base = match sources.as_slice() {
                 [one] => (*one).to_string(),

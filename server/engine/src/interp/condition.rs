@@ -184,6 +184,7 @@ impl Interp<'_> {
             return;
         }
         let rules = self.setup.rules;
+        let mut reported = false;
         let bit = s.bit.trailing_zeros() as usize;
         for ix in rules.taint_rules.get(bit).into_iter().flatten() {
             let rule = &rules.rules[*ix];
@@ -227,14 +228,19 @@ impl Interp<'_> {
                 steps,
                 needs: Vec::new(),
             };
-            self.report(finding);
+            reported |= self.report(finding);
+        }
+        if reported && !v.place.is_empty() {
+            // What is done about the first use helps the later ones: a variable is reported once.
+            *self.env.cleared.entry(v.place).or_insert(0) |= s.bit;
         }
     }
 
-    fn report(&mut self, finding: RawFinding) {
+    /// False: there is no place in this file that could be blamed.
+    fn report(&mut self, finding: RawFinding) -> bool {
         if finding.pos.module == 0 {
             self.record.findings.push(finding);
-            return;
+            return true;
         }
         // A sink in another file: reported where this file hands the data over.
         let here = finding.steps.iter().rev().find(|s| s.pos.module == 0).map(|s| s.pos);
@@ -246,6 +252,7 @@ impl Interp<'_> {
             finding.around = pos;
             self.record.findings.push(finding);
         }
+        here.is_some()
     }
 
     fn clause(&mut self, c: &Clause, span: Span, around: Span, needs: Vec<(Sym, bool)>, path: Sym) {
