@@ -222,7 +222,26 @@ impl<'a> Interp<'a> {
                 v.flow = Some(Flow::then(None, pos, Note::Source(a.value.path)));
             }
         }
+        v.taint &= !self.promised(name);
         self.typed_result(path, name, construct, receiver.as_ref(), v, pos)
+    }
+
+    /// What a function that cannot be looked into promises by its name: `sanitize_name(x)`, `escapeHtml(x)`.
+    fn promised(&self, name: Sym) -> SinkBits {
+        let (mut clean, mut escaped) = (false, false);
+        for word in words(&name) {
+            clean |= matches!(
+                word.as_str(),
+                "safe" | "safely" | "sanitize" | "sanitise" | "sanitized" | "sanitised" | "sanitizer" | "purify" | "purified"
+            );
+            escaped |= matches!(word.as_str(), "escape" | "escaped" | "esc");
+        }
+        let escapes = || ["html", "xml", "xpath", "ldap", "sql", "regex", "log"].iter().fold(0, |bits, kind| bits | self.sink_bit(kind));
+        match (clean, escaped) {
+            (true, _) => self.all_bits() & !self.sink_bit("size"),
+            (_, true) => escapes(),
+            _ => 0,
+        }
     }
 
     /// Calls whose meaning is in the language, not in a library: promises, bound functions.
@@ -1146,4 +1165,23 @@ fn summarise(u: &Unit, id: FuncId, exits: Vec<Exit>, bound: bool) -> Effects {
         });
     }
     effects
+}
+
+/// The words of a name, in lower case: `get_safe_value` and `getSafeValue` have three.
+fn words(name: &str) -> impl Iterator<Item = String> + '_ {
+    let mut start = 0;
+    let mut ends: Vec<std::ops::Range<usize>> = Vec::new();
+    let mut lower = false;
+    for (i, c) in name.char_indices() {
+        if c == '_' || c == '$' {
+            ends.push(start..i);
+            start = i + 1;
+        } else if c.is_uppercase() && lower {
+            ends.push(start..i);
+            start = i;
+        }
+        lower = c.is_lowercase();
+    }
+    ends.push(start..name.len());
+    ends.into_iter().map(|r| name[r].to_lowercase())
 }

@@ -18,7 +18,7 @@ struct Subject<'s> {
 impl Interp<'_> {
     /// Whether all conditions hold of a call.
     pub(super) fn holds(&mut self, site: &CallSite<'_>, when: &[Condition]) -> bool {
-        when.is_empty() || self.all_hold(&Subject { site: Some(site), value: None, target: None }, when, &mut Vec::new())
+        when.is_empty() || self.all_hold(&Subject { site: Some(site), value: None, target: self.frame.target }, when, &mut Vec::new())
     }
 
     fn all_hold(&self, subject: &Subject<'_>, when: &[Condition], needs: &mut Vec<(Sym, bool)>) -> bool {
@@ -114,7 +114,7 @@ impl Interp<'_> {
             Test::Tainted(t, sources) => {
                 let (bits, kinds, _) = v.deep();
                 // Parameters and stored data count as untrusted only where a rule names them.
-                let trusted = self.param_source | self.stored_source;
+                let trusted = self.param_source | self.stored_source | self.unknown_source;
                 let hit = bits != 0 && sources.map_or(kinds & !trusted != 0, |s| kinds & s != 0);
                 hit == *t
             }
@@ -137,7 +137,7 @@ impl Interp<'_> {
         }
         for c in &r.clauses {
             let mut needs = Vec::new();
-            if self.all_hold(&Subject { site: Some(site), value: None, target: None }, &c.when, &mut needs) {
+            if self.all_hold(&Subject { site: Some(site), value: None, target: self.frame.target }, &c.when, &mut needs) {
                 let span = c.report.as_ref().and_then(|s| site.select(s)).map_or(site.span, |a| a.span);
                 self.clause(c, span, site.span, needs, site.path);
             }
@@ -197,7 +197,7 @@ impl Interp<'_> {
                 continue;
             };
             let mut confidence = rule.confidence.min(s.confidence);
-            if sources & !(self.param_source) == 0 {
+            if sources & !(self.param_source | self.unknown_source) == 0 {
                 confidence = confidence.min(Confidence::Medium);
             }
             let source = flow.and_then(|f| {

@@ -2,8 +2,21 @@
 
 use super::{Callee, Env, Exit, Flow, FuncRef, Interp, Key, Note, Object, Registration, Root, Value, value::ClassRef};
 use crate::ir::{Case, ClassId, ExprId, ExprKind, FuncId, Handler, Lit, Op, Pattern, Span, Stmt, StmtKind, Sym, Unit, sym};
+use crate::rules::SinkBits;
 use rustc_hash::FxHashMap;
 use std::sync::Arc;
+
+/// The last name of an assignment's target.
+fn target_name(u: &Unit, target: &Pattern) -> Option<Sym> {
+    match target {
+        Pattern::Name(name, _) | Pattern::Member { name, .. } => Some(*name),
+        Pattern::Index { index, .. } => match &u.expr(*index).kind {
+            ExprKind::Lit(Lit::Str(s)) => Some(sym(s)),
+            _ => None,
+        },
+        _ => None,
+    }
+}
 
 /// A unit in evaluation.
 pub(super) type U<'u> = &'u Arc<Unit>;
@@ -45,7 +58,9 @@ impl Interp<'_> {
                 !self.never_returns(&value)
             }
             StmtKind::Assign { target, op, value, ty } => {
+                let outer = std::mem::replace(&mut self.frame.target, target_name(u, target));
                 let mut v = self.expr(u, *value);
+                self.frame.target = outer;
                 if let Some(op) = op {
                     let old = self.read(u, target);
                     v = self.binary(*op, &old, &v);
@@ -160,8 +175,10 @@ impl Interp<'_> {
         body: &[Stmt],
         other: &[Stmt],
     ) -> bool {
+        let mut walked = Vec::new();
         let element = iter.map(|x| {
             let v = self.expr(u, x);
+            walked.extend(std::iter::once(v.place).chain(v.derived.iter().copied()).filter(|p| !p.is_empty()));
             self.element(&v)
         });
         let mut endless = false;
@@ -189,9 +206,17 @@ impl Interp<'_> {
         if endless && outs.is_empty() {
             return false;
         }
-        // A guard inside the loop says nothing of what comes after a loop that may not run.
+        // What every element passed, the whole has passed: `for c in text: if c not in ALLOWED: return`.
+        let passed: Vec<(Sym, SinkBits)> = walked
+            .iter()
+            .filter_map(|p| outs.iter().map(|o| o.cleared(*p)).reduce(|a, b| a & b).filter(|bits| *bits != 0).map(|bits| (*p, bits)))
+            .collect();
+        // Any other guard inside says nothing of what comes after a loop that may not run.
         outs.push(before);
         let alive = self.merge(outs);
+        for (place, bits) in passed {
+            *self.env.cleared.entry(place).or_insert(0) |= bits;
+        }
         if alive && !other.is_empty() { self.block(u, other) } else { alive }
     }
 

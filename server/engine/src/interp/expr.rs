@@ -36,6 +36,10 @@ impl Interp<'_> {
                 {
                     v.flow = Some(super::Flow::then(None, self.pos(span), f.note));
                 }
+                if self.unknown_source != 0 && v.is_undeclared() {
+                    // Harmless by itself; a text that it becomes part of may not be.
+                    v.flow = Some(super::Flow::then(None, self.pos(span), super::Note::Source(v.path)));
+                }
                 v
             }
             ExprKind::Member { object, name } => {
@@ -211,7 +215,12 @@ impl Interp<'_> {
                 continue;
             };
             let key = self.expr(u, k);
+            let outer = self.frame.target;
+            if let Some(name) = key.as_str() {
+                self.frame.target = Some(sym(name));
+            }
             let value = self.expr(u, entry.value);
+            self.frame.target = outer;
             match self.key(&key) {
                 Some(key) => {
                     if let Key::Str(name) = key {
@@ -360,12 +369,24 @@ impl Interp<'_> {
                 (_, Some(inner)) => push_text(&mut shape.text, &inner.text),
                 _ => shape.text.push('\0'),
             }
-            out.add_taint(p);
+            self.put_into(&mut out, p);
         }
         if shape.text.contains('\0') || out.taint != 0 {
             out.shape = Some(Arc::new(shape));
         }
         out
+    }
+
+    /// A value becomes part of a text. One that is declared nowhere could be anything.
+    fn put_into(&self, text: &mut Value, part: &Value) {
+        text.add_taint(part);
+        if self.unknown_source != 0 && part.is_undeclared() {
+            if text.taint == 0 {
+                text.flow.clone_from(&part.flow);
+            }
+            text.taint |= self.all_bits();
+            text.sources |= self.unknown_source;
+        }
     }
 
     /// `"..." % args`.
@@ -386,7 +407,7 @@ impl Interp<'_> {
         out.add_taint(format);
         for (i, a) in args.iter().enumerate() {
             if !numeric.get(i).copied().unwrap_or(false) {
-                out.add_taint(a);
+                self.put_into(&mut out, a);
             }
         }
         if args.iter().all(Value::is_constant) && format.lit.is_some() && out.taint == 0 {
@@ -402,7 +423,7 @@ impl Interp<'_> {
         let mut out = Value::default();
         out.add_taint(format);
         for a in args {
-            out.add_taint(a);
+            self.put_into(&mut out, a);
         }
         let text = format.as_str().map(str::to_string).or_else(|| format.shape.as_ref().map(|s| s.text.clone())).unwrap_or_default();
         out.shape = Some(Arc::new(Shape { text: super::strings::format_holes(&text) }));

@@ -162,9 +162,18 @@ impl Interp<'_> {
         }
         let (receiver, receiver_expr, name, path) = match &u.expr(callee).kind {
             ExprKind::Member { object, name } => {
-                let r = self.quiet(u, *object);
+                // A test of the text of something is a test of the thing: `str(path).startswith(base)`.
+                let object = match &u.expr(*object).kind {
+                    ExprKind::Call { callee, args, .. }
+                        if args.len() == 1 && matches!(u.expr(*callee).kind, ExprKind::Name(n) if n == "str" || n == "String") =>
+                    {
+                        args[0].value
+                    }
+                    _ => *object,
+                };
+                let r = self.quiet(u, object);
                 let path = self.member_path(r.path, *name);
-                (Some(r), Some(*object), *name, path)
+                (Some(r), Some(object), *name, path)
             }
             ExprKind::Name(n) => {
                 let f = self.name(*n);
@@ -256,6 +265,11 @@ impl Interp<'_> {
                     let bits = self.sink_bit("argument");
                     self.clear_value(r, bits);
                 }
+                if truth && is_resolved(r) && is_resolved(a) {
+                    // Wherever the base comes from, the path is under it.
+                    let bits = self.sink_bit("path");
+                    self.clear_value(r, bits);
+                }
                 if !truth || a.deep().0 != 0 {
                     return;
                 }
@@ -272,6 +286,12 @@ impl Interp<'_> {
                     bits |= self.sink_bit("redirect") | self.sink_bit("url");
                 }
                 self.clear_value(r, bits);
+            }
+            "issubset" => {
+                // `set(text).issubset(ALLOWED)`
+                if truth && first.is_some_and(|a| a.deep().0 == 0) {
+                    self.clear_value(r, self.all_bits());
+                }
             }
             "isdigit" | "isnumeric" | "isdecimal" | "isalnum" | "isalpha" | "isidentifier" | "isascii" => {
                 if truth && name != "isascii" {

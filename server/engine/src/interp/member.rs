@@ -8,6 +8,36 @@ use crate::{
 use std::sync::Arc;
 
 /// Annotations that rule out hostile text: numbers, booleans, dates, identifiers with a fixed form.
+/// Types that say nothing about what a value may hold.
+const PLAIN_TYPES: &[&str] = &[
+    "str",
+    "bytes",
+    "bytearray",
+    "object",
+    "list",
+    "dict",
+    "set",
+    "tuple",
+    "string",
+    "any",
+    "unknown",
+    "String",
+    "Object",
+    "Array",
+    "Record",
+    "typing.Any",
+    "typing.Text",
+    "typing.AnyStr",
+    "typing.List",
+    "typing.Dict",
+    "typing.Sequence",
+    "typing.Iterable",
+    "typing.Mapping",
+    "typing.Tuple",
+    "typing.Set",
+    "Any",
+];
+
 const HARMLESS_TYPES: &[&str] = &[
     "int",
     "float",
@@ -321,7 +351,7 @@ impl Interp<'_> {
 
     /// Gives a value the path of its declared type.
     pub(super) fn apply_type(&mut self, u: U<'_>, ty: ExprId, value: &mut Value) {
-        if let Some(path) = self.type_path(u, ty, 0) {
+        if let Some(path) = self.type_path(u, ty, 0).filter(|p| !PLAIN_TYPES.contains(&p.as_str())) {
             if HARMLESS_TYPES.contains(&path.as_str()) {
                 value.taint &= self.size_bit();
                 value.path = path;

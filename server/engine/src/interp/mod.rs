@@ -90,6 +90,8 @@ pub(crate) struct Frame {
     /// Name of its class.
     pub class: Option<Sym>,
     pub is_entry: bool,
+    /// Name of what the value in evaluation is assigned to.
+    pub target: Option<Sym>,
 }
 
 /// One way out of a function.
@@ -153,6 +155,7 @@ pub(crate) struct Interp<'a> {
     globals_dirty: bool,
     pub(crate) param_source: SourceBits,
     pub(crate) stored_source: SourceBits,
+    pub(crate) unknown_source: SourceBits,
     size_bit: SinkBits,
 }
 
@@ -161,6 +164,7 @@ impl<'a> Interp<'a> {
         let source = |name: &str| setup.rules.source_kinds.iter().position(|k| *k == name).map_or(0, |i| 1 << i);
         let sink = |name: &str| setup.rules.sink_kinds.iter().position(|k| *k == name).map_or(0, |i| 1 << i);
         let (param_source, stored_source, size_bit) = (source("param"), source("stored"), sink("size"));
+        let unknown_source = source("unknown");
         let main = ModuleState {
             path: setup.path.clone(),
             mutated: module::mutated(&items),
@@ -197,6 +201,7 @@ impl<'a> Interp<'a> {
             globals_dirty: false,
             param_source,
             stored_source,
+            unknown_source,
             size_bit,
         }
     }

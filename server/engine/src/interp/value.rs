@@ -218,6 +218,17 @@ impl Value {
         }
         self.derive(of);
     }
+    /// A variable that nothing in the file declares, as in a fragment of something larger.
+    pub(crate) fn is_undeclared(&self) -> bool {
+        self.taint == 0
+            && self.place.is_empty()
+            && !self.typed
+            && self.lit.is_none()
+            && self.object.is_none()
+            && self.path.starts_with(|c: char| c.is_ascii_lowercase())
+            && self.path.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
+    }
+
     /// Remembers that this was computed from `of`.
     pub(crate) fn derive(&mut self, of: &Value) {
         for p in std::iter::once(of.place).chain(of.derived.iter().copied()) {

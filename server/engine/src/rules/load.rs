@@ -115,7 +115,7 @@ impl Loader {
     }
 
     fn source_kind(&mut self, kind: &str) -> Result<SourceBits, Wrong> {
-        const KNOWN: [&str; 9] = ["error", "request", "stored", "file", "env", "argv", "network", "model", "param"];
+        const KNOWN: [&str; 10] = ["error", "request", "stored", "file", "env", "argv", "network", "model", "param", "unknown"];
         if !KNOWN.contains(&kind) {
             return Err(format!("unknown source kind `{kind}`; known: {}", KNOWN.join(", ")));
         }
