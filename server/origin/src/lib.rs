@@ -1,1 +1,3 @@
 //! Where text came from.
+
+pub mod ledger;
