@@ -21,16 +21,20 @@ fn every_example_is_right() {
 
 /// What the rewrite of the first finding of a rule makes of a text, or why there is none.
 fn rewritten(language: Language, rule: &str, text: &str) -> Result<String, String> {
+    rewritten_in(&Foreign::All, language, rule, text)
+}
+
+fn rewritten_in(foreign: &Foreign, language: Language, rule: &str, text: &str) -> Result<String, String> {
     let info = language.info();
     let name = format!("app.{}", info.extensions[0]);
-    let file = SourceFile::parse(&name, language, text, Foreign::All).unwrap();
+    let file = SourceFile::parse(&name, language, text, foreign.clone()).unwrap();
     let analysis = ENGINE.analyse(&file, &mut Cache::default(), &NoProject, &|| false).unwrap();
     let finding = analysis.findings.iter().find(|f| *f.rule == *rule);
     let finding = finding.unwrap_or_else(|| panic!("no {rule} in {text}\n{:?}", analysis.findings));
     let fix = ENGINE.fix(&file, finding, &NoProject).map_err(|r| r.0.to_string())?;
     let after = fix.apply(text);
     // A second application finds nothing to do at the same place.
-    let again = SourceFile::parse(&name, language, &after, Foreign::All).unwrap();
+    let again = SourceFile::parse(&name, language, &after, foreign.clone()).unwrap();
     let left = ENGINE.analyse(&again, &mut Cache::default(), &NoProject, &|| false).unwrap();
     let before = analysis.findings.iter().filter(|f| *f.rule == *rule).count();
     assert!(left.findings.iter().filter(|f| *f.rule == *rule).count() < before, "{after}");
@@ -172,10 +176,23 @@ fn shells_are_left_out_where_nothing_needs_them() {
         ("subprocess.run(f\"cd {host}\", shell=True)", "the shell itself"),
         ("subprocess.getoutput(f\"ls {host}\")", "always runs a shell"),
         ("subprocess.run(f\"ls {host}/*\", shell=True)", "`*`"),
+        ("flags = host\n    subprocess.run(f\"ls {flags}\", shell=True)", "several words"),
     ] {
         let refused = rewritten(Language::Python, "command-injection", &flask("import subprocess", body)).unwrap_err();
         assert!(refused.contains(reason), "{body}: {refused}");
     }
+}
+
+#[test]
+fn lists_of_words_are_spread() {
+    let text = express(
+        "const { execSync } = require(\"child_process\");",
+        "const files = req.body.files;\n  execSync(`pdfunite ${files.join(' ')} out.pdf`);",
+    );
+    // In foreign text the names could be options of the program, and no one test would do for a list of them.
+    assert!(rewritten(Language::JavaScript, "command-injection", &text).unwrap_err().contains("argument-injection"));
+    let after = rewritten_in(&Foreign::None, Language::JavaScript, "command-injection", &text).unwrap();
+    assert!(after.contains("execFileSync(\"pdfunite\", [...files, \"out.pdf\"]);"), "{after}");
 }
 
 #[test]

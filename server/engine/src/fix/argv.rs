@@ -5,7 +5,7 @@ use super::{
     edits::{self, Edits, Piece},
     gate::{Failure, Gate},
     imports,
-    shape::{Part, Shape},
+    shape::{Part, Shape, shown},
     site::{Call, Context},
 };
 use crate::{
@@ -38,7 +38,10 @@ fn list(context: &Context<'_>, guarded: bool) -> Outcome {
     let mut edits = Edits::default();
     let title = "Run the program without a shell";
     if guarded {
-        let values = split.iter().filter_map(|w| if let Some(Piece::Code(code)) = w.first() { Some(code.as_str()) } else { None });
+        let values = split.iter().filter_map(|w| match w.first() {
+            Some(Piece::Code(code)) if !code.starts_with(['*', '.']) => Some(code.as_str()),
+            _ => None,
+        });
         // A list that is made before its use is tested before it is made.
         let place = if inline || !context.python() { context.around.clone() } else { context.range(context.unit.expr(value).span) };
         refuse_options(context, values.collect(), &place, &mut edits)?;
@@ -197,8 +200,19 @@ fn words(shape: &Shape) -> Result<Vec<Vec<Piece>>, String> {
                 if words.is_empty() {
                     return Err("the program itself comes from outside: choose it from a fixed list".into());
                 }
-                let code = unquoted(&hole.code).unwrap_or(&hole.code);
-                word.get_or_insert_with(Vec::new).push(Piece::Code(code.to_string()));
+                let quoted = unquoted(&hole.code);
+                let code = quoted.unwrap_or(&hole.code);
+                let alone = quote.is_none() && word.is_none() && matches!(parts.peek(), None | Some(Part::Char(' ', _)));
+                if let Some(list) = joined(code) {
+                    if !alone {
+                        return Err(format!("`{}` stands for several words", shown(code)));
+                    }
+                    word = Some(vec![Piece::Code(list)]);
+                } else if quoted.is_none() && alone && several(code) {
+                    return Err(format!("`{}` may stand for several words, which only a shell would take apart", shown(code)));
+                } else {
+                    word.get_or_insert_with(Vec::new).push(Piece::Code(code.to_string()));
+                }
             }
             Part::Char(c, _) => match (quote, *c) {
                 (Some(q), c) if c == q => {
@@ -237,6 +251,27 @@ fn words(shape: &Shape) -> Result<Vec<Vec<Piece>>, String> {
         }
     }
     Ok(words)
+}
+
+/// The spread elements of a list that is joined with spaces: `" ".join(files)`, `files.join(" ")`.
+fn joined(code: &str) -> Option<String> {
+    for q in ['"', '\''] {
+        if let Some(list) = code.strip_prefix(&format!("{q} {q}.join(")).and_then(|c| c.strip_suffix(')')) {
+            return Some(format!("*{list}"));
+        }
+        if let Some(list) = code.strip_suffix(&format!(".join({q} {q})")) {
+            return Some(format!("...{list}"));
+        }
+    }
+    None
+}
+
+/// Whether a value is called what several words would be called.
+fn several(code: &str) -> bool {
+    let last = code.rsplit(|c: char| !(c.is_alphanumeric() || c == '_')).find(|w| !w.is_empty()).unwrap_or_default().to_lowercase();
+    ["flags", "args", "arguments", "options", "opts", "params", "parameters", "command", "cmd", "files", "paths", "names"]
+        .iter()
+        .any(|w| last.ends_with(w))
 }
 
 /// `x` of `shlex.quote(x)`: a list needs no quoting.
