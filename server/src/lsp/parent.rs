@@ -5,27 +5,43 @@ use std::time::Duration;
 /// How often to look.
 const INTERVAL: Duration = Duration::from_secs(2);
 
-/// Returns when the process has ended. Where processes cannot be looked at it never returns: the end of the input
-/// tells then.
+/// Returns when the process has ended. One that cannot be seen (it lives in another container, or this system does
+/// not tell) is never taken for dead: the end of the input tells then.
 pub async fn gone(pid: u32) {
-    let Some(born) = birth(pid) else { return std::future::pending().await };
-    while birth(pid).as_deref() == Some(&born) {
+    let born = match look(pid) {
+        Seen::Alive(born) => born,
+        Seen::Dead => return,
+        Seen::Nothing => return std::future::pending().await,
+    };
+    while look(pid) == Seen::Alive(born.clone()) {
         tokio::time::sleep(INTERVAL).await;
     }
 }
 
-/// What tells this process from a later one with the same number. `None`: there is no such process, or it is only
-/// waiting to be buried.
+/// What there is to see of a process.
+#[derive(PartialEq, Eq)]
+enum Seen {
+    /// With what tells it from a later one of the same number.
+    Alive(String),
+    /// It has ended and waits to be buried.
+    Dead,
+    Nothing,
+}
+
 #[cfg(target_os = "linux")]
-fn birth(pid: u32) -> Option<String> {
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+fn look(pid: u32) -> Seen {
+    let Ok(stat) = std::fs::read_to_string(format!("/proc/{pid}/stat")) else { return Seen::Nothing };
     // The name in parentheses may hold anything; what follows its end is regular.
-    let mut fields = stat.rsplit_once(')')?.1.split_whitespace();
-    let state = fields.next()?;
-    (!matches!(state, "Z" | "X")).then(|| fields.nth(18).map(str::to_owned))?
+    let Some((_, rest)) = stat.rsplit_once(')') else { return Seen::Nothing };
+    let mut fields = rest.split_whitespace();
+    match (fields.next(), fields.nth(18)) {
+        (Some("Z" | "X"), _) => Seen::Dead,
+        (Some(_), Some(born)) => Seen::Alive(born.to_owned()),
+        _ => Seen::Nothing,
+    }
 }
 
 #[cfg(not(target_os = "linux"))]
-fn birth(_: u32) -> Option<String> {
-    None
+fn look(_: u32) -> Seen {
+    Seen::Nothing
 }
