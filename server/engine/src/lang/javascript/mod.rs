@@ -3,6 +3,8 @@
 
 mod class;
 mod expr;
+#[cfg(test)]
+mod tests;
 mod text;
 
 use super::Lowering;
@@ -239,6 +241,7 @@ fn condition(l: &mut Lowering<'_>, node: Node<'_>) -> ExprId {
 /// An expression for its effect; assignments become statements of their own.
 fn expression_statement(l: &mut Lowering<'_>, node: Node<'_>, whole: Node<'_>, out: &mut Vec<Stmt>) {
     match node.kind() {
+        "internal_module" => statement(l, node, out),
         "parenthesized_expression" if node.named_child_count() == 1 => {
             if let Some(inner) = node.named_child(0) {
                 expression_statement(l, inner, whole, out);
