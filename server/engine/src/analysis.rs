@@ -101,7 +101,7 @@ pub fn hash(text: &str) -> u64 {
     STATE.hash_one(text)
 }
 
-pub use crate::incremental::Cache;
+pub use crate::items::Cache;
 
 /// What the engine may ask about other files; answers may come from memory, never block on a network.
 pub trait Project: Sync {
@@ -172,6 +172,21 @@ impl Engine {
         cancelled: &(dyn Fn() -> bool + Sync),
     ) -> Option<Analysis> {
         incremental::analyse(&self.rules, &self.judges, file, cache, project, cancelled)
+    }
+
+    /// The same after an edit, from the few items that it touched: the cost hardly depends on the file's length. `file.tree`
+    /// may be that of an earlier text; it is not looked at. While the touched items are half-typed, what follows them is
+    /// judged as if they were whole, so [`Engine::analyse`] must have the last word once the author pauses.
+    ///
+    /// `None`: this takes the whole file (or `cancelled` said so).
+    pub fn analyse_edit(
+        &self,
+        file: &SourceFile,
+        cache: &mut Cache,
+        project: &dyn Project,
+        cancelled: &(dyn Fn() -> bool + Sync),
+    ) -> Option<Analysis> {
+        incremental::analyse_edit(&self.rules, &self.judges, file, cache, project, cancelled)
     }
 
     /// Findings in a file of a language without lowering (text rules only).

@@ -6,14 +6,14 @@
 //! result is the one a fresh analysis would give.
 
 use crate::{
-    analysis::{self, Analysis, Project, SourceFile},
+    analysis::{Analysis, Project, SourceFile},
     finding::{Finding, Persona, Step},
     interp::{Facts, FuncRef, Interp, Note, Pos, RawFinding, Record, Setup},
-    ir::{ExprKind, StmtKind, Sym, Unit},
+    ir::{StmtKind, Sym},
+    items::{Cache, Item},
     judge::{self, Judges},
-    lang, missing,
+    missing,
     rules::RuleSet,
-    syntax,
 };
 use rustc_hash::{FxHashMap, FxHashSet, FxHasher};
 use std::{
@@ -21,40 +21,14 @@ use std::{
     ops::Range,
     sync::Arc,
 };
-
-/// What is kept of a file between two analyses of it. Findings never depend on it, only the time they take.
-#[derive(Default)]
-pub struct Cache {
-    items: FxHashMap<(u64, u32), CachedItem>,
-    next_id: u64,
-    /// The rules the results were made with.
-    rules: Option<Arc<RuleSet>>,
-}
-
-struct CachedItem {
-    id: u64,
-    unit: Arc<Unit>,
-    /// What the judges of text and snippets say of it, relative to its first byte.
-    said: Arc<[Finding]>,
-    roots: Option<CachedRoots>,
-    used: bool,
-}
+use tree_sitter::Tree;
 
 /// What the entry points of an item produced.
-struct CachedRoots {
+pub(crate) struct CachedRoots {
     registrations: u64,
     deps: Vec<(Sym, u64)>,
     record: Arc<Record>,
     exhausted: bool,
-}
-
-/// An item of this analysis.
-struct Item {
-    key: (u64, u32),
-    id: u64,
-    range: Range<usize>,
-    unit: Arc<Unit>,
-    said: Arc<[Finding]>,
 }
 
 /// What a rewrite must know of a finding and nobody else asks about.
@@ -72,7 +46,7 @@ pub(crate) struct Site {
     pub apps: Arc<[Range<usize>]>,
 }
 
-/// All findings of a file; see [`analysis::Engine::analyse`].
+/// All findings of a file; see [`crate::Engine::analyse`].
 pub(crate) fn analyse(
     rules: &Arc<RuleSet>,
     judges: &Judges,
@@ -94,79 +68,125 @@ pub(crate) fn analyse_with_sites(
     cancelled: &(dyn Fn() -> bool + Sync),
     sites: &mut Vec<Site>,
 ) -> Option<Analysis> {
-    let models = rules.models(file.language)?;
-    if !cache.rules.as_ref().is_some_and(|r| Arc::ptr_eq(r, rules)) {
-        *cache = Cache { rules: Some(rules.clone()), next_id: cache.next_id, ..Cache::default() };
-    }
-    let items = cut(judges, file, cache);
-    if cancelled() {
-        return None;
-    }
-    let setup = Setup { rules, models, project, language: file.language, path: &file.path, cancelled };
-    let mut interp = Interp::new(setup, items.iter().map(|i| (i.id, i.unit.clone())).collect());
-    interp.run_top();
-    let mut analysis = Analysis { exhausted: std::mem::take(&mut interp.exhausted), ..Analysis::default() };
-    let versions = Versions::new(&items, &interp);
+    cache.for_rules(rules);
+    let items = cache.cut(judges, file);
+    let run = Run { rules, judges, file, project, cancelled, tree: Some(&file.tree) };
+    let analysis = run.analyse(&items, cache, sites);
+    cache.keep(file, items, true);
+    analysis
+}
 
-    let mut roots: FxHashMap<u64, Vec<Arc<FuncRef>>> = FxHashMap::default();
-    let mut seen = FxHashSet::default();
-    for root in &interp.roots {
-        if seen.insert((root.func.item, root.func.func)) {
-            roots.entry(root.func.item).or_default().push(root.func.clone());
-        }
-    }
-    let top = Arc::new(interp.start_item());
-    let imported = if top.facts.apps.is_empty() && top.facts.routes.is_empty() { Vec::new() } else { interp.imported_marks() };
-    interp.start_item();
+/// All findings of a file after an edit, from the items it touched; see [`crate::Engine::analyse_edit`].
+pub(crate) fn analyse_edit(
+    rules: &Arc<RuleSet>,
+    judges: &Judges,
+    file: &SourceFile,
+    cache: &mut Cache,
+    project: &dyn Project,
+    cancelled: &(dyn Fn() -> bool + Sync),
+) -> Option<Analysis> {
+    cache.for_rules(rules);
+    let items = cache.patched(judges, file)?;
+    // Whoever answers findings by comments needs the whole tree.
+    let answers = items.iter().any(|i| i.own.answers);
+    let run = Run { rules, judges, file, project, cancelled, tree: None };
+    let analysis = if answers { None } else { run.analyse(&items, cache, &mut Vec::new()) };
+    cache.keep(file, items, false);
+    analysis
+}
 
-    let mut records = vec![top];
-    for item in &items {
+/// What one analysis needs.
+struct Run<'a> {
+    rules: &'a Arc<RuleSet>,
+    judges: &'a Judges,
+    file: &'a SourceFile,
+    project: &'a dyn Project,
+    cancelled: &'a (dyn Fn() -> bool + Sync),
+    /// The whole file's.
+    tree: Option<&'a Tree>,
+}
+
+impl Run<'_> {
+    fn analyse(&self, items: &[Item], cache: &mut Cache, sites: &mut Vec<Site>) -> Option<Analysis> {
+        let Run { rules, file, project, cancelled, .. } = *self;
+        let models = rules.models(file.language)?;
         if cancelled() {
             return None;
         }
-        let Some(functions) = roots.get(&item.id) else { continue };
-        let registrations = registrations(&interp, functions);
-        let cached = cache.items.get(&item.key).and_then(|c| c.roots.as_ref());
-        if let Some(c) = cached
-            && c.registrations == registrations
-            && c.deps.iter().all(|(name, v)| versions.of(*name) == *v)
-            && c.record.modules.iter().all(|(s, known)| {
-                let now = project.module(&file.path, s, file.language).map(|m| (m.path.clone(), m.hash));
-                now == *known
-            })
-        {
-            analysis.exhausted |= c.exhausted;
-            records.push(c.record.clone());
-            continue;
+        let setup = Setup { rules, models, project, language: file.language, path: &file.path, cancelled };
+        let mutated = items.iter().flat_map(|i| i.own.mutated.iter().copied()).collect();
+        let mut interp = Interp::new(setup, items.iter().map(|i| (i.id, i.unit.clone())).collect(), mutated);
+        interp.run_top();
+        let mut analysis = Analysis { exhausted: std::mem::take(&mut interp.exhausted), ..Analysis::default() };
+        let versions = Versions::new(items, &interp);
+
+        let mut roots: FxHashMap<u64, Vec<Arc<FuncRef>>> = FxHashMap::default();
+        let mut seen = FxHashSet::default();
+        for root in &interp.roots {
+            if seen.insert((root.func.item, root.func.func)) {
+                roots.entry(root.func.item).or_default().push(root.func.clone());
+            }
         }
-        interp.exhausted = false;
-        run(&mut interp, functions);
-        let record = Arc::new(interp.start_item());
-        let exhausted = std::mem::take(&mut interp.exhausted);
-        analysis.exhausted |= exhausted;
-        if cancelled() {
-            return None;
+        let top = Arc::new(interp.start_item());
+        let imported = if top.facts.apps.is_empty() && top.facts.routes.is_empty() { Vec::new() } else { interp.imported_marks() };
+        interp.start_item();
+
+        let mut records = vec![top];
+        let mut modules: FxHashMap<Sym, Option<(Arc<str>, u64)>> = FxHashMap::default();
+        let mut now = |name: Sym| {
+            let look = || project.module(&file.path, &name, file.language).map(|m| (m.path.clone(), m.hash));
+            modules.entry(name).or_insert_with(look).clone()
+        };
+        for item in items {
+            if cancelled() {
+                return None;
+            }
+            let Some(functions) = roots.get(&item.id) else { continue };
+            let registrations = registrations(&interp, functions);
+            let cached = cache.entries.get(&item.key).and_then(|c| c.roots.as_ref());
+            if let Some(c) = cached
+                && c.registrations == registrations
+                && c.deps.iter().all(|(name, v)| versions.of(*name) == *v)
+                && c.record.modules.iter().all(|(s, known)| now(*s) == *known)
+            {
+                analysis.exhausted |= c.exhausted;
+                records.push(c.record.clone());
+                continue;
+            }
+            interp.exhausted = false;
+            run(&mut interp, functions);
+            let record = Arc::new(interp.start_item());
+            let exhausted = std::mem::take(&mut interp.exhausted);
+            analysis.exhausted |= exhausted;
+            if cancelled() {
+                return None;
+            }
+            let deps = record.deps.iter().map(|d| (*d, versions.of(*d))).collect();
+            if let Some(c) = cache.entries.get_mut(&item.key) {
+                c.roots = Some(CachedRoots { registrations, deps, record: record.clone(), exhausted });
+            }
+            records.push(record);
         }
-        let deps = record.deps.iter().map(|d| (*d, versions.of(*d))).collect();
-        if let Some(c) = cache.items.get_mut(&item.key) {
-            c.roots = Some(CachedRoots { registrations, deps, record: record.clone(), exhausted });
+        analysis.broken = items.iter().filter(|i| i.unit.broken).map(|i| i.range.clone()).collect();
+        let mut depends: Vec<Arc<str>> =
+            records.iter().flat_map(|r| &r.modules).filter_map(|(_, m)| m.as_ref().map(|m| m.0.clone())).collect();
+        depends.sort_unstable();
+        depends.dedup();
+        analysis.depends_on = depends;
+        let mut findings = assemble(rules, file, items, &records, &imported, sites);
+        let said = items.iter().flat_map(|i| i.own.said.iter().map(|f| judge::shifted(f, i.range.start)));
+        let imports = items.iter().map(|i| (i.range.start, &*i.own.imports));
+        let whole = self.judges.file(file, imports, project, &mut cache.hits);
+        findings.extend(said.chain(whole).filter(|f| judge::speaks(f, &file.foreign)));
+        let mut comments = Vec::new();
+        if items.iter().any(|i| i.own.answers) {
+            comments = items.iter().flat_map(|i| i.unit.comments.iter().map(|c| c.in_file(i.range.start))).collect();
         }
-        records.push(record);
+        let complete = analysis.broken.is_empty() && !analysis.exhausted;
+        let context = judge::suppress::Context { rules, text: &file.text, tree: self.tree, complete };
+        analysis.findings = judge::suppress::apply(context, &comments, findings);
+        Some(analysis)
     }
-    analysis.broken = items.iter().filter(|i| i.unit.broken).map(|i| i.range.clone()).collect();
-    let mut depends: Vec<Arc<str>> = records.iter().flat_map(|r| &r.modules).filter_map(|(_, m)| m.as_ref().map(|m| m.0.clone())).collect();
-    depends.sort_unstable();
-    depends.dedup();
-    analysis.depends_on = depends;
-    let mut findings = assemble(rules, file, &items, &records, &imported, sites);
-    let said = items.iter().flat_map(|i| i.said.iter().map(|f| judge::shifted(f, i.range.start)));
-    let whole = judges.file(file, items.iter().map(|i| (i.range.start, &*i.unit)), project);
-    findings.extend(said.chain(whole).filter(|f| judge::speaks(f, &file.foreign)));
-    let comments: Vec<_> = items.iter().flat_map(|i| i.unit.comments.iter().map(|c| c.in_file(i.range.start))).collect();
-    let complete = analysis.broken.is_empty() && !analysis.exhausted;
-    let context = judge::suppress::Context { rules, text: &file.text, tree: Some(&file.tree), complete };
-    analysis.findings = judge::suppress::apply(context, &comments, findings);
-    Some(analysis)
 }
 
 /// Runs the entry points of one item, then the functions inside them that nothing called.
@@ -184,38 +204,6 @@ fn run(interp: &mut Interp<'_>, functions: &[Arc<FuncRef>]) {
     }
 }
 
-/// Cuts the file into items; unchanged ones keep their lowering.
-fn cut(judges: &Judges, file: &SourceFile, cache: &mut Cache) -> Vec<Item> {
-    for item in cache.items.values_mut() {
-        item.used = false;
-    }
-    let mut occurrences: FxHashMap<u64, u32> = FxHashMap::default();
-    let mut items = Vec::new();
-    for node in syntax::items(&file.tree) {
-        let range = node.byte_range();
-        let Some(text) = file.text.get(range.clone()) else { continue };
-        let hash = analysis::hash(text);
-        let n = occurrences.entry(hash).or_insert(0);
-        let key = (hash, *n);
-        *n += 1;
-        // The tree of broken text depends on what stands around it.
-        let broken = node.has_error();
-        let entry = match cache.items.entry(key) {
-            std::collections::hash_map::Entry::Occupied(e) if !broken && !e.get().unit.broken => e.into_mut(),
-            e => {
-                cache.next_id += 1;
-                let unit = Arc::new(lang::lower(file.language, &file.text, node));
-                let said = judges.item(file.language, &file.path, &file.text, node, &unit).into();
-                e.insert_entry(CachedItem { id: cache.next_id, unit, said, roots: None, used: true }).into_mut()
-            }
-        };
-        entry.used = true;
-        items.push(Item { key, id: entry.id, range, unit: entry.unit.clone(), said: entry.said.clone() });
-    }
-    cache.items.retain(|_, i| i.used);
-    items
-}
-
 /// Versions of the module level names: what a cached result read must still be the same.
 struct Versions {
     by_name: FxHashMap<Sym, u64>,
@@ -227,9 +215,9 @@ impl Versions {
         let mut by_name: FxHashMap<Sym, u64> = FxHashMap::default();
         let mut top = FxHasher::default();
         for item in items {
-            match defined(&item.unit) {
+            match &item.own.defines {
                 Some(names) => {
-                    for n in names {
+                    for n in names.iter().copied() {
                         let mut h = FxHasher::default();
                         (by_name.get(&n), item.key, item.unit.broken.then_some(item.id)).hash(&mut h);
                         by_name.insert(n, h.finish());
@@ -247,22 +235,8 @@ impl Versions {
     }
 
     fn of(&self, name: Sym) -> u64 {
-        self.by_name.get(&name).copied().unwrap_or(self.top) ^ self.top
+        self.by_name.get(&name).map_or(self.top, |own| own ^ self.top.rotate_left(1))
     }
-}
-
-/// The names an item defines, if it does nothing but define functions and classes.
-fn defined(unit: &Unit) -> Option<Vec<Sym>> {
-    let mut names = Vec::new();
-    for s in &unit.body {
-        match &s.kind {
-            StmtKind::Func(f) => names.extend(unit.func(*f).name),
-            StmtKind::Class(c) => names.extend(unit.class(*c).name),
-            StmtKind::Export { name, value } if matches!(unit.expr(*value).kind, ExprKind::Name(_)) => names.push(*name),
-            _ => return None,
-        }
-    }
-    Some(names)
 }
 
 fn registrations(interp: &Interp<'_>, functions: &[Arc<FuncRef>]) -> u64 {

@@ -11,6 +11,7 @@ mod incremental;
 mod interp;
 pub mod ir;
 pub mod ir_dump;
+mod items;
 pub mod judge;
 pub mod lang;
 mod missing;

@@ -31,6 +31,13 @@ pub fn parse(language: Language, text: &str, old: Option<&Tree>, mut keep_going:
     })
 }
 
+/// Like [`parse`], for a text whose author paused: the tree of broken text must not depend on how it came about, so that is
+/// parsed from nothing.
+pub fn parse_settled(language: Language, text: &str, old: Option<&Tree>, mut keep_going: impl FnMut() -> bool) -> Option<Tree> {
+    let tree = parse(language, text, old, &mut keep_going)?;
+    if old.is_some() && tree.root_node().has_error() { parse(language, text, None, keep_going) } else { Some(tree) }
+}
+
 /// The items of a file: every named top level node, comments included, in order.
 pub fn items(tree: &Tree) -> Vec<Node<'_>> {
     let root = tree.root_node();

@@ -15,6 +15,8 @@ pub struct Answer {
     pub pure: Option<Arc<Vec<Finding>>>,
     /// Nothing better will come for this stamp.
     pub complete: bool,
+    /// Only what was edited was parsed, or the text is broken: it has the last word as a whole once its author pauses.
+    pub quick: bool,
     /// As sent to the client.
     pub diagnostics: Arc<Vec<Diagnostic>>,
     /// Equal for equal diagnostics.

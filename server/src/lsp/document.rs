@@ -87,6 +87,8 @@ pub struct Document {
     pub answers: watch::Sender<Option<Arc<Answer>>>,
     /// The timer that ends the patience with half-typed code.
     pub settle: Option<AbortHandle>,
+    /// The author paused: the text is to be analysed as a whole, whatever is known of it.
+    pub paused: bool,
     /// "Too slow" was said.
     pub gave_up: bool,
 }
@@ -111,6 +113,7 @@ impl Document {
             cache: Arc::default(),
             answers: watch::Sender::new(None),
             settle: None,
+            paused: false,
             gave_up: false,
         }
     }
@@ -122,6 +125,7 @@ impl Document {
             timer.abort();
         }
         self.changed = Instant::now();
+        self.paused = false;
         self.tree_is_current = false;
         // A full text mends everything, whatever came before it in the same message.
         let from = changes.iter().rposition(|c| c.range.is_none());

@@ -54,6 +54,14 @@ impl Home {
         self.workspace.analyse(file, cache, &*self.files, cancelled)
     }
 
+    /// Findings as configured after an edit, from what was edited; `file.tree` is not looked at. See
+    /// [`qualm_engine::Engine::analyse_edit`].
+    pub fn analyse_edit(&self, file: &SourceFile, cache: &mut Cache, cancelled: &(dyn Fn() -> bool + Sync)) -> Option<Analysis> {
+        let mut analysis = self.workspace.engine.analyse_edit(file, cache, &*self.files, cancelled)?;
+        analysis.findings = self.workspace.shown(analysis.findings);
+        Some(analysis)
+    }
+
     /// The proven rewrite of a finding of this very text.
     pub fn fix(&self, file: &SourceFile, finding: &Finding) -> Result<Fix, Refusal> {
         let fix = rewrite::with_line_ends_of(&file.text, self.workspace.engine.fix(file, finding, &*self.files)?);

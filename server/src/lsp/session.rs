@@ -89,8 +89,10 @@ pub struct Job {
     pub splices: Vec<Splice>,
     /// Set when the result became useless.
     pub cancel: Arc<AtomicBool>,
-    /// An answer for this very text was given that has yet to be completed: patience is allowed.
+    /// An answer for this very text was given that has yet to be completed, or none at all: patience is allowed.
     pub patient: bool,
+    /// The text is to be analysed as a whole, not just what was edited.
+    pub whole: bool,
     /// When the text last changed.
     pub changed: Instant,
 }
@@ -210,16 +212,19 @@ impl Session {
         let d = &mut *document;
         let before = d.answers.borrow().clone();
         let answered = before.as_ref().is_some_and(|a| a.stamp == d.stamp);
-        if d.desynced || (answered && before.as_ref().is_some_and(|a| a.complete)) {
+        let enough = |a: &Arc<Answer>| a.complete && !(a.quick && d.paused);
+        if d.desynced || (answered && before.as_ref().is_some_and(enough)) {
             d.busy = false;
             return None;
         }
         d.cancel = Arc::default();
         Some(Job {
-            before,
             splices: d.splices.clone(),
             cancel: d.cancel.clone(),
-            patient: answered,
+            // Without an answer there is nothing to show meanwhile.
+            patient: answered || before.is_none(),
+            whole: d.paused,
+            before,
             changed: d.changed,
             snapshot: snapshot(key, d),
         })
@@ -264,6 +269,13 @@ impl Session {
                 }
             }
             _ => timer.abort(),
+        }
+    }
+
+    /// The author of this text paused: an answer made from what was edited is not enough any more.
+    pub fn pause(&self, key: &str, stamp: Stamp) {
+        if let Some(mut d) = self.documents.get_mut(key).filter(|d| d.stamp == stamp) {
+            d.paused = true;
         }
     }
 

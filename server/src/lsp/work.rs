@@ -4,7 +4,7 @@
 use super::{
     answer::Answer,
     convert,
-    document::shift,
+    document::{Stamp, shift},
     home::Home,
     publish::Out,
     session::{Installed, Job, Session, lock},
@@ -106,6 +106,7 @@ fn settle(session: &Arc<Session>, job: Job, outcome: Outcome) {
         }
     };
     let impure = answer.complete && answer.pure.is_some();
+    let quick = answer.complete && answer.quick;
     let stamp = answer.stamp;
     let edited = job.before.as_ref().is_some_and(|b| b.stamp.version != stamp.version);
     let concerned = answer.complete && edited;
@@ -113,7 +114,10 @@ fn settle(session: &Arc<Session>, job: Job, outcome: Outcome) {
     if let Installed::Current { unasked } = session.install(key, answer, tree) {
         session.warmed(key);
         session.send(Out::Answer { key: key.clone(), unasked });
-        if impure {
+        if quick {
+            let timer = tokio::spawn(analyse_later(session.clone(), key.clone(), stamp, job.changed + SETTLE)).abort_handle();
+            session.set_settle(key, stamp, timer);
+        } else if impure {
             let timer = tokio::spawn(judge_later(session.clone(), key.clone(), job.changed + SETTLE)).abort_handle();
             session.set_settle(key, stamp, timer);
         }
@@ -141,6 +145,13 @@ fn tell_dependents(session: &Arc<Session>, home: &Home, key: &str, path: &Path, 
 /// The text of a file is no longer the editor's but the disk's.
 pub fn closed(session: &Arc<Session>, path: &Path) {
     files_changed(session, &[path.to_owned()], false);
+}
+
+/// Analyses the text as a whole, once its author pauses.
+async fn analyse_later(session: Arc<Session>, key: String, stamp: Stamp, when: Instant) {
+    tokio::time::sleep_until(when.into()).await;
+    session.pause(&key, stamp);
+    wake(&session, &key);
 }
 
 /// Publishes what the text itself says, once its author pauses.
@@ -188,6 +199,21 @@ fn analyse(session: &Session, job: &Job) -> Outcome {
         let answer = make(session, snapshot, snapshot.stamp, Arc::default(), None, &[], &home, true);
         Outcome::Failed(answer, message)
     };
+    let mut cache = lock(&snapshot.cache);
+    if !job.whole
+        && let (Some(language), Some(tree), false) = (snapshot.language, &snapshot.tree, snapshot.tree_is_current)
+    {
+        let file = SourceFile { path: name.clone(), language, text: text.clone(), tree: tree.clone(), foreign: foreign.clone() };
+        let analysis = home.analyse_edit(&file, &mut cache, &cancelled);
+        if cancelled() {
+            return Outcome::Cancelled;
+        }
+        if let Some(Analysis { findings, broken, depends_on, .. }) = analysis {
+            let shown = with_kept(job, &findings, &broken);
+            let answer = make(session, snapshot, snapshot.stamp, Arc::new(findings), shown, &depends_on, &home, true);
+            return Outcome::Done(Answer { quick: true, ..answer }, None);
+        }
+    }
     let too_slow = "this file takes too long to analyse and is not vetted";
     let vetted = match snapshot.language {
         None => Vetted::Plain { path: name, text, foreign },
@@ -196,6 +222,7 @@ fn analyse(session: &Session, job: &Job) -> Outcome {
             let keep_going = || !cancelled() && started.elapsed() < limit;
             let tree = match &snapshot.tree {
                 Some(tree) if snapshot.tree_is_current => Some(tree.clone()),
+                old if job.whole => syntax::parse_settled(language, &text, old.as_ref(), keep_going),
                 old => syntax::parse(language, &text, old.as_ref(), keep_going),
             };
             match tree {
@@ -207,7 +234,6 @@ fn analyse(session: &Session, job: &Job) -> Outcome {
         }
     };
     let parsed = started.elapsed();
-    let mut cache = lock(&snapshot.cache);
     let out_of_time = || started.elapsed() > PATIENCE;
     let Some(analysis) = home.analyse(&vetted, &mut cache, &|| cancelled() || out_of_time()) else {
         return if cancelled() { Outcome::Cancelled } else { failed(too_slow) };
@@ -223,7 +249,13 @@ fn analyse(session: &Session, job: &Job) -> Outcome {
         Vetted::Source(source) => Some(source.tree),
         Vetted::Plain { .. } => None,
     };
-    let outcome = done(findings, shown, &depends_on, tree);
+    // What a broken text's tree is made from shows in it.
+    let quick =
+        !job.whole && snapshot.tree.is_some() && !snapshot.tree_is_current && tree.as_ref().is_some_and(|t| t.root_node().has_error());
+    let mut outcome = done(findings, shown, &depends_on, tree);
+    if let Outcome::Done(answer, _) = &mut outcome {
+        answer.quick = quick;
+    }
     tracing::debug!(?parsed, ?judged, told = ?started.elapsed(), "analysed");
     outcome
 }
@@ -274,7 +306,7 @@ fn with_kept(job: &Job, findings: &[Finding], broken: &[Range<usize>]) -> Option
 fn make(
     session: &Session,
     snapshot: &super::session::Snapshot,
-    stamp: super::document::Stamp,
+    stamp: Stamp,
     pure: Arc<Vec<Finding>>,
     shown: Option<Vec<Finding>>,
     depends_on: &[Arc<str>],
@@ -293,6 +325,7 @@ fn make(
         findings,
         pure,
         complete,
+        quick: false,
         id: convert::fingerprint(&diagnostics),
         diagnostics: Arc::new(diagnostics),
         depends_on: depends_on.to_vec(),

@@ -353,7 +353,7 @@ impl Interp<'_> {
         Value { callee: Callee::Func(func), ..Value::default() }
     }
 
-    fn frame_is_top(&self) -> bool {
+    pub(super) fn frame_is_top(&self) -> bool {
         self.frame.name.is_none() && !self.frame.is_entry && self.call_depth == 0
     }
 

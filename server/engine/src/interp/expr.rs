@@ -146,7 +146,7 @@ impl Interp<'_> {
             }
             ExprKind::Map(entries) => self.map(u, entries),
             ExprKind::Comprehension { element, clauses, conditions } => {
-                let saved = self.env.clone();
+                let outer = self.open_scope();
                 for (pattern, iter) in clauses {
                     let v = self.expr(u, *iter);
                     let e = self.element(&v);
@@ -157,7 +157,7 @@ impl Interp<'_> {
                     self.refine(u, *c, true);
                 }
                 let v = self.expr(u, *element);
-                self.env = saved;
+                self.close_scope(outer);
                 let mut object = Object { list: None, ..Object::default() };
                 object.add(&v);
                 Value { object: Some(Arc::new(object)), derived: v.derived, ..Value::default() }
@@ -272,10 +272,10 @@ impl Interp<'_> {
             (Op::And, Some(true)) | (Op::Or | Op::Coalesce, Some(false)) => return self.expr(u, right),
             _ => {}
         }
-        let before = self.env.clone();
+        let outer = self.open_scope();
         self.refine(u, left, op == Op::And);
         let r = self.expr(u, right);
-        self.env = before;
+        self.close_scope(outer);
         if matches!(op, Op::Or | Op::Coalesce) {
             self.fallback(u, left, &l, right, &r);
             let mut v = l.join(&r);

@@ -16,6 +16,7 @@ mod record;
 mod strings;
 mod value;
 
+pub(crate) use module::unit_mutations;
 pub(crate) use record::{Facts, MarkFact, RawFinding, RawStep, Record, RouteFact};
 pub(crate) use value::{Callee, Env, Flow, FuncRef, Key, Note, Object, Pos, Shape, Value};
 
@@ -160,14 +161,14 @@ pub(crate) struct Interp<'a> {
 }
 
 impl<'a> Interp<'a> {
-    pub(crate) fn new(setup: Setup<'a>, items: Vec<(u64, Arc<Unit>)>) -> Self {
+    pub(crate) fn new(setup: Setup<'a>, items: Vec<(u64, Arc<Unit>)>, mutated: FxHashSet<Sym>) -> Self {
         let source = |name: &str| setup.rules.source_kinds.iter().position(|k| *k == name).map_or(0, |i| 1 << i);
         let sink = |name: &str| setup.rules.sink_kinds.iter().position(|k| *k == name).map_or(0, |i| 1 << i);
         let (param_source, stored_source, size_bit) = (source("param"), source("stored"), sink("size"));
         let unknown_source = source("unknown");
         let main = ModuleState {
             path: setup.path.clone(),
-            mutated: module::mutated(&items),
+            mutated,
             items,
             globals: Arc::default(),
             exports: FxHashMap::default(),

@@ -3,7 +3,8 @@
 
 use super::{Callee, Env, Evaluated, Frame, Interp, Value};
 use crate::ir::{ExprId, ExprKind, Pattern, Stmt, StmtKind, Sym, Unit, sym};
-use rustc_hash::FxHashSet;
+use crate::rules::SinkBits;
+use rustc_hash::{FxHashMap, FxHashSet};
 use std::sync::Arc;
 
 /// Methods that put something into a container.
@@ -160,6 +161,31 @@ impl Interp<'_> {
         self.globals_dirty = true;
     }
 
+    /// Begins a scope: what is bound or guarded from here on is forgotten by [`Interp::close_scope`]. A module may have thousands
+    /// of variables, they are not copied.
+    pub(super) fn open_scope(&mut self) -> Scope {
+        if !self.frame_is_top() {
+            return Scope::Copy(self.env.clone());
+        }
+        let mut outer = std::mem::take(&mut self.env);
+        let cleared = std::mem::take(&mut outer.cleared);
+        let outer = Arc::new(outer);
+        self.env = Env { cleared: cleared.clone(), parent: Some(outer.clone()), ..Env::default() };
+        Scope::Shared(outer, cleared)
+    }
+
+    /// Ends a scope.
+    pub(super) fn close_scope(&mut self, scope: Scope) {
+        self.env = match scope {
+            Scope::Copy(env) => env,
+            Scope::Shared(outer, cleared) => {
+                self.env = Env::default();
+                let outer = Arc::try_unwrap(outer).unwrap_or_else(|shared| (*shared).clone());
+                Env { cleared, ..outer }
+            }
+        };
+    }
+
     /// The module's variables as the functions of the module see them.
     pub(super) fn share_globals(&mut self) {
         if self.call_depth == 0 && self.globals_dirty && self.modules[self.module as usize].state == Evaluated::Running {
@@ -272,6 +298,13 @@ impl Interp<'_> {
         let env = std::mem::replace(&mut self.env, saved_env);
         (out, frame, env)
     }
+}
+
+/// The variables outside of a scope.
+pub(super) enum Scope {
+    Copy(Env),
+    /// With what guards had cleared.
+    Shared(Arc<Env>, FxHashMap<Sym, SinkBits>),
 }
 
 fn is_container_type(path: Sym) -> bool {

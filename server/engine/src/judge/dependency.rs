@@ -16,11 +16,24 @@ const SHORTEST: usize = 7;
 /// From this length on two letters may differ.
 const LONG: usize = 10;
 
+/// All imports of an item.
+pub(crate) fn imports(unit: &Unit) -> Vec<Import> {
+    let mut found = Vec::new();
+    collect(unit, &unit.body, false, &mut found);
+    for func in &unit.funcs {
+        collect(unit, &func.body, false, &mut found);
+    }
+    for class in &unit.classes {
+        collect(unit, &class.body, false, &mut found);
+    }
+    found
+}
+
 /// Findings about the imports of a file's items (each with its first byte).
-pub fn judge<'u>(
+pub(crate) fn judge<'u>(
     rules: &RuleSet,
     file: &SourceFile,
-    items: impl Iterator<Item = (usize, &'u Unit)>,
+    items: impl Iterator<Item = (usize, &'u [Import])>,
     project: &dyn Project,
 ) -> Vec<Finding> {
     let wanted: Vec<&Rule> = rules
@@ -31,15 +44,7 @@ pub fn judge<'u>(
     let Some(models) = rules.models(file.language).filter(|_| !wanted.is_empty()) else { return Vec::new() };
     let mut known: FxHashMap<Sym, Verdict> = FxHashMap::default();
     let mut findings: Vec<Finding> = Vec::new();
-    for (base, unit) in items {
-        let mut imports = Vec::new();
-        collect(unit, &unit.body, false, &mut imports);
-        for func in &unit.funcs {
-            collect(unit, &func.body, false, &mut imports);
-        }
-        for class in &unit.classes {
-            collect(unit, &class.body, false, &mut imports);
-        }
+    for (base, imports) in items {
         for import in imports {
             let Some(package) = package(file.language, import.module) else { continue };
             let verdict = known.entry(package).or_insert_with(|| Verdict::of(models, file, package, import.module, project)).clone();
@@ -57,7 +62,8 @@ pub fn judge<'u>(
     findings
 }
 
-struct Import {
+/// An import statement; its span is relative to the item.
+pub(crate) struct Import {
     module: Sym,
     span: Span,
     /// Its absence is provided for.
@@ -245,8 +251,8 @@ mod tests {
         };
         let file = SourceFile::parse("f", language, source, Foreign::None).unwrap();
         let module = Module::parse("f", language, source).unwrap();
-        let items = module.items.iter().map(|(base, unit)| (*base, &**unit));
-        judge(&rules, &file, items, project).into_iter().map(|f| f.message).collect()
+        let items: Vec<_> = module.items.iter().map(|(base, unit)| (*base, imports(unit))).collect();
+        judge(&rules, &file, items.iter().map(|(base, found)| (*base, &**found)), project).into_iter().map(|f| f.message).collect()
     }
 
     #[test]

@@ -21,6 +21,7 @@ use crate::{
     rules::{Rule, RuleSet},
     syntax,
 };
+use dependency::Import;
 use pattern::PatternRules;
 use std::{ops::Range, sync::Arc};
 use text::TextRules;
@@ -58,11 +59,17 @@ impl Judges {
         findings
     }
 
-    /// What the file as a whole adds: its raw text and its imports. `items` are all of its items with their
-    /// first bytes.
-    pub fn file<'u>(&self, file: &SourceFile, items: impl Iterator<Item = (usize, &'u Unit)>, project: &dyn Project) -> Vec<Finding> {
-        let mut findings = self.text.file(&file.path, &file.text);
-        findings.extend(dependency::judge(&self.rules, file, items, project));
+    /// What the file as a whole adds: its raw text and its imports (of each item, with its first byte). `hits` is kept
+    /// from one text of the file to the next.
+    pub(crate) fn file<'u>(
+        &self,
+        file: &SourceFile,
+        imports: impl Iterator<Item = (usize, &'u [Import])>,
+        project: &dyn Project,
+        hits: &mut Option<text::Hits>,
+    ) -> Vec<Finding> {
+        let mut findings = self.text.file_again(&file.path, &file.text, hits);
+        findings.extend(dependency::judge(&self.rules, file, imports, project));
         findings
     }
 

@@ -66,7 +66,7 @@ pub fn answered(context: Context<'_>, comments: &[Range<usize>], findings: Vec<F
 }
 
 fn run(context: Context<'_>, comments: &[Range<usize>], mut findings: Vec<Finding>, judged: bool) -> Vec<Finding> {
-    if possible(context.text) {
+    if !comments.is_empty() && possible(context.text) {
         let suppressions: Vec<_> = comments.iter().flat_map(|c| parse(context.text, comments, c)).collect();
         let mut used: Vec<Vec<bool>> = suppressions.iter().map(|s| vec![false; s.rules.len()]).collect();
         findings.retain(|finding| {

@@ -6,6 +6,7 @@
 use super::{finding, literals, suppress};
 use crate::{
     finding::Finding,
+    items,
     lang::Language,
     rules::{Pattern, Rule, RuleIx, RuleKind, RuleSet, TextPlace},
 };
@@ -15,6 +16,8 @@ use tree_sitter::Node;
 
 /// How far around a match its line is looked at, in bytes: minified files have endless lines.
 const LINE_REACH: usize = 300;
+/// A text with more literals than this is searched anew each time.
+const MAX_HITS: usize = 20_000;
 
 /// All text rules of a [`RuleSet`], compiled once.
 pub struct TextRules {
@@ -34,6 +37,25 @@ struct Scanner {
     owners: Vec<usize>,
     /// Entries without literals: they always run.
     always: Vec<usize>,
+}
+
+/// Where the literals of a [`Scanner`] occur in a text.
+pub(crate) struct Hits {
+    text: Arc<str>,
+    found: Vec<Hit>,
+}
+
+impl Default for Hits {
+    fn default() -> Self {
+        Self { text: "".into(), found: Vec::new() }
+    }
+}
+
+#[derive(Clone, Copy)]
+struct Hit {
+    start: usize,
+    end: usize,
+    owner: usize,
 }
 
 struct Entry {
@@ -63,6 +85,33 @@ impl Scanner {
             always = (0..entries.len()).collect();
         }
         Self { entries, prefilter, owners, always }
+    }
+
+    /// The expressions that may match in `text`, in order: looked for where it differs from the text of `hits`.
+    fn candidates_again(&self, text: &Arc<str>, hits: &mut Option<Hits>) -> Vec<&Entry> {
+        let Some(prefilter) = &self.prefilter else { return self.entries.iter().collect() };
+        let last = hits.take().unwrap_or_default();
+        let (start, end) = items::difference(last.text.as_bytes(), text.as_bytes());
+        // A literal may lie across the border of what differs.
+        let reach = prefilter.max_pattern_len();
+        let grown = |at: usize| (at + text.len()) - last.text.len();
+        let (from, to) = (start.saturating_sub(reach), (grown(end) + reach).min(text.len()));
+        let mut found: Vec<Hit> = last.found.iter().filter(|h| h.end <= start).copied().collect();
+        for hit in prefilter.find_overlapping_iter(&text.as_bytes()[from..to]) {
+            let (first, behind) = (from + hit.start(), from + hit.end());
+            if behind > start && first < grown(end) {
+                found.push(Hit { start: first, end: behind, owner: self.owners[hit.pattern().as_usize()] });
+            }
+        }
+        let behind = last.found.iter().filter(|h| h.start >= end && h.end > start);
+        found.extend(behind.map(|h| Hit { start: grown(h.start), end: grown(h.end), ..*h }));
+        let mut owners: Vec<usize> = self.always.iter().copied().chain(found.iter().map(|h| h.owner)).collect();
+        owners.sort_unstable();
+        owners.dedup();
+        if found.len() <= MAX_HITS {
+            *hits = Some(Hits { text: text.clone(), found });
+        }
+        owners.into_iter().map(|i| &self.entries[i]).collect()
     }
 
     /// The expressions that may match in `text`, in order.
@@ -126,9 +175,18 @@ impl TextRules {
 
     /// Findings of the rules that look at the raw text of a file, in a language with lowering or without.
     pub fn file(&self, path: &str, text: &str) -> Vec<Finding> {
+        self.matches(path, text, self.files.candidates(text))
+    }
+
+    /// The same, with what is known of an earlier text.
+    pub(crate) fn file_again(&self, path: &str, text: &Arc<str>, hits: &mut Option<Hits>) -> Vec<Finding> {
+        self.matches(path, text, self.files.candidates_again(text, hits))
+    }
+
+    fn matches(&self, path: &str, text: &str, candidates: Vec<&Entry>) -> Vec<Finding> {
         let language = Language::by_path(path);
         let mut found = Found::default();
-        for entry in self.files.candidates(text) {
+        for entry in candidates {
             let rule = &self.rules.rules[entry.rule];
             if applies(rule, language, path) {
                 search_in(rule, entry, text, text, 0..text.len(), &mut found);
