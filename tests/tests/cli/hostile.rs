@@ -112,3 +112,21 @@ fn rules_from_outside_are_not_read() {
     let out = project.qualm(&["check"]).expect(0).out();
     assert!(out.contains("outside of the project"), "{out}");
 }
+
+#[test]
+fn files_that_import_each_other_end() {
+    let ring = |next: &str| format!("from {next} import *\nimport {next}\n\ndef f(x):\n    return {next}.f(x)\n\n{BAD}");
+    let project = Project::new(&[("a.py", &ring("b")), ("b.py", &ring("c")), ("c.py", &ring("a")), ("own.py", &ring("own"))]);
+    assert_eq!(project.qualm(&["check", "--format", "json"]).expect(1).found().len(), 4);
+}
+
+#[test]
+fn ten_thousand_functions_that_call_each_other_end() {
+    let mut text = String::new();
+    for n in 0..10_000 {
+        text += &format!("def f{n}(x):\n    return f{}(f{}(x))\n\n", (n * 7 + 1) % 10_000, (n * 13 + 5) % 10_000);
+    }
+    text += BAD;
+    let project = Project::new(&[("many.py", &text)]);
+    assert!(project.qualm(&["check", "--format", "json"]).expect(1).found().contains(&row("many.py", 30_001, "team-marker")));
+}
