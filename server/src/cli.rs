@@ -60,6 +60,11 @@ pub enum Command {
     /// Show the settings that hold for a place
     #[command(after_help = CONFIG_EXAMPLES)]
     Config(ConfigArgs),
+    /// Note what an agent did; its hooks call this with the event on standard input
+    #[command(after_help = HOOK_EXAMPLES)]
+    Hook(HookArgs),
+    /// Check or shorten the record of where text came from
+    Ledger(LedgerArgs),
     /// Serve an editor over standard input and output
     Lsp(crate::lsp::Options),
 }
@@ -103,6 +108,13 @@ Settings live in qualm.toml, looked for from the file upwards to the top of the 
   rules-dir = \".qualm/rules\"     # the team's own rules
   [rules]
   \"sql-injection\" = \"warning\"   # off | info | warning | error";
+
+const HOOK_EXAMPLES: &str = "Examples:
+  qualm hook claude < event.json      as a PostToolUse hook of Claude Code calls it
+
+Agents: claude, codex, gemini, cursor, windsurf, copilot, vscode.
+Always exits with 0, so that a fault of qualm never stops the agent; faults are told on standard error.
+Nothing of the text is kept: only hashes, lengths and line fingerprints.";
 
 /// How a report is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -287,6 +299,43 @@ pub struct ConfigArgs {
     #[allow(missing_docs)]
     #[command(flatten)]
     pub judging: Judging,
+}
+
+/// `qualm hook`. Takes anything: a wrong argument must not make a call fail that an agent's work depends on.
+#[derive(Debug, Args)]
+pub struct HookArgs {
+    /// The agent
+    #[arg(value_name = "AGENT", trailing_var_arg = true, allow_hyphen_values = true)]
+    pub agent: Vec<String>,
+}
+
+/// `qualm ledger`.
+#[derive(Debug, Args)]
+pub struct LedgerArgs {
+    #[allow(missing_docs)]
+    #[command(subcommand)]
+    pub command: LedgerCommand,
+}
+
+/// What to do with the ledger.
+#[derive(Debug, Subcommand)]
+pub enum LedgerCommand {
+    /// Check the chain of events from end to end
+    Verify {
+        /// A file or folder of the project [default: this folder]
+        path: Option<PathBuf>,
+        /// Write the result as JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Remove events older than a number of days
+    Prune {
+        /// A file or folder of the project [default: this folder]
+        path: Option<PathBuf>,
+        /// Keep the events of this many days
+        #[arg(long, value_name = "DAYS")]
+        keep: u32,
+    },
 }
 
 fn choose<T>(text: &str, choices: &[(&str, T)]) -> Result<T, String>

@@ -10,6 +10,8 @@ pub mod explain;
 pub mod files;
 pub mod fix;
 pub mod git;
+pub mod hook;
+pub mod ledger;
 pub mod lines;
 pub mod lsp;
 pub mod project;

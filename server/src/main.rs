@@ -4,7 +4,7 @@ use clap::Parser;
 use qualm::{
     check,
     cli::{Cli, Command, Outcome},
-    editor_config, explain, fix, lsp, settings, test_rules,
+    editor_config, explain, fix, hook, ledger, lsp, settings, test_rules,
 };
 use std::process::ExitCode;
 
@@ -12,15 +12,22 @@ use std::process::ExitCode;
 const STACK: usize = 8 * 1024 * 1024;
 
 fn main() -> ExitCode {
+    let command = Cli::parse().command;
+    if let Command::Hook(args) = &command {
+        hook::run(args);
+        return ExitCode::SUCCESS;
+    }
     // Refused only if a pool exists already, which is as well.
     let _ = rayon::ThreadPoolBuilder::new().stack_size(STACK).build_global();
-    let outcome = match Cli::parse().command {
+    let outcome = match command {
         Command::Check(args) => check::run(&args),
         Command::Fix(args) => fix::run(&args),
         Command::Explain(args) => explain::run(&args),
         Command::TestRules(args) => test_rules::run(&args),
         Command::EditorConfig { name } => editor_config::run(name),
         Command::Config(args) => settings::run(&args),
+        Command::Hook(_) => Ok(Outcome::Clean),
+        Command::Ledger(args) => ledger::run(&args),
         Command::Lsp(options) => match lsp::run(&options) {
             Ok(code) => return ExitCode::from(code),
             Err(error) => Err(error),

@@ -3,6 +3,7 @@
 
 mod check;
 mod commands;
+mod hook;
 mod hostile;
 
 use std::{

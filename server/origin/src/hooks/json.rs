@@ -4,6 +4,7 @@
 use super::HookError;
 use serde::Deserialize;
 use serde_json::{Map, Value};
+use std::fmt::Write;
 
 /// Reads the first JSON value and expects an object.
 pub(super) fn object(bytes: &[u8]) -> Result<Map<String, Value>, HookError> {
@@ -40,7 +41,7 @@ fn escaped(text: &str) -> String {
             if after_backslash {
                 out.push('\\');
             }
-            out.push_str(&format!("\\u{:04x}", c as u32));
+            let _ = write!(out, "\\u{:04x}", c as u32);
             after_backslash = false;
             continue;
         }

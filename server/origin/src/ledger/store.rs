@@ -94,7 +94,7 @@ impl Store {
 
     /// Folds the log into the database and waits until the disk has it.
     pub fn sync(&self) -> Result<(), LedgerError> {
-        self.connection.query_row("PRAGMA wal_checkpoint(FULL)", [], |_| Ok(()))?;
+        self.connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))?;
         Ok(())
     }
 
