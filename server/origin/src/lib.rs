@@ -1,5 +1,6 @@
 //! Where text came from.
 
 pub mod hooks;
+pub mod interchange;
 pub mod ledger;
 pub mod time;

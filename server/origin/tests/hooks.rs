@@ -105,7 +105,7 @@ fn who_did_it_is_told() {
         assert_eq!((&*event.tool, &*event.model, &*event.call, &*event.evidence, &*event.session), (tool, model, call, evidence, session));
         assert_eq!((&*event.origin, event.confidence), ("agent", 99), "{name}");
     }
-    assert_eq!(events_of("cursor-after-tab-edit", &Repo { before: None })[0].origin, "inline-ai");
+    assert_eq!(events_of("cursor-after-tab-edit", &Repo { before: None })[0].origin, "completion");
     assert_eq!(events_of("gemini-replace", &Repo { before: None })[0].time, 1_795_384_200_000);
     assert_eq!(events_of("copilot-edit", &Repo { before: None })[0].time, 1_795_384_200_000);
 }
@@ -132,7 +132,7 @@ fn lines_that_were_there_before_are_not_credited() {
 #[test]
 fn damaged_payloads_never_panic() {
     let names = std::fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/hooks")).unwrap();
-    let mut random = 88172645463325252u64;
+    let mut random = 88_172_645_463_325_252_u64;
     let mut next = || {
         random ^= random << 13;
         random ^= random >> 7;

@@ -20,7 +20,7 @@ pub fn events(hook: &HookEvent, around: &impl Surroundings) -> Vec<Event> {
     let base = Event {
         // A clock that runs ahead would put the event after everything that follows.
         time: hook.time.filter(|t| *t <= around.now()).unwrap_or_else(|| around.now()),
-        origin: if hook.inline { "inline-ai" } else { "agent" }.to_owned(),
+        origin: if hook.inline { "completion" } else { "agent" }.to_owned(),
         confidence: 99,
         tool: hook.agent.tool().to_owned(),
         model: hook.model.clone(),
