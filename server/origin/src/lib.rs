@@ -1,5 +1,7 @@
 //! Where text came from.
 
+pub mod model;
+
 pub mod hooks;
 pub mod interchange;
 pub mod ledger;
