@@ -1,8 +1,20 @@
-//! Where text came from.
-
-pub mod model;
+//! Where text came from: runs of origin under edits, the evidence for them, the ledger that keeps it, and the formats in
+//! which it is exchanged. Knows nobody else in the workspace.
+//!
+//! A server keeps one [`Memory`] and a [`Tracker`] for each open document. Times are milliseconds since 1970, given by the
+//! caller, so that everything here can be tested.
 
 pub mod hooks;
 pub mod interchange;
 pub mod ledger;
+pub mod memory;
+pub mod model;
+pub mod reanchor;
+pub mod runs;
 pub mod time;
+pub mod tracker;
+
+pub use memory::{About, Memory, Signal};
+pub use model::{Evidence, Kind, Origin, OriginId, Origins};
+pub use runs::{Run, Runs};
+pub use tracker::{Change, Elsewhere, Nowhere, Region, Tracker};

@@ -279,7 +279,7 @@ impl Origin {
 
 /// An interned [`Origin`]. Only the [`Origins`] that gave it can resolve it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct OriginId(u32);
+pub struct OriginId(pub(crate) u32);
 
 impl OriginId {
     /// The id of [`Origin::present`], in every table.
