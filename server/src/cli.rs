@@ -60,6 +60,9 @@ pub enum Command {
     /// Show the settings that hold for a place
     #[command(after_help = CONFIG_EXAMPLES)]
     Config(ConfigArgs),
+    /// Show where the lines of a file came from, and why that is believed
+    #[command(after_help = ORIGIN_EXAMPLES)]
+    Origin(OriginArgs),
     /// Note what an agent did; its hooks call this with the event on standard input
     #[command(after_help = HOOK_EXAMPLES)]
     Hook(HookArgs),
@@ -108,6 +111,17 @@ Settings live in qualm.toml, looked for from the file upwards to the top of the 
   rules-dir = \".qualm/rules\"     # the team's own rules
   [rules]
   \"sql-injection\" = \"warning\"   # off | info | warning | error";
+
+const ORIGIN_EXAMPLES: &str = "Examples:
+  qualm origin src/app.py                    every line with its origin and the evidence
+  qualm origin --summary                     lines by origin, tool and model in this folder
+  qualm origin --summary main..feature       the same for the lines these commits brought
+  qualm origin src/app.py --agent-trace      as an Agent Trace record
+  qualm origin --cyclonedx src > bom.json    as a bill of materials with citations
+  qualm origin --write-note HEAD             keep the origins of a commit's lines in refs/notes/qualm
+
+Evidence, the strongest first: what agents' hooks told and still stands there; git notes of qualm and git-ai;
+Agent Trace records; commit trailers. What none of them explains is unknown: that is not the same as human.";
 
 const HOOK_EXAMPLES: &str = "Examples:
   qualm hook claude < event.json      as a PostToolUse hook of Claude Code calls it
@@ -299,6 +313,28 @@ pub struct ConfigArgs {
     #[allow(missing_docs)]
     #[command(flatten)]
     pub judging: Judging,
+}
+
+/// `qualm origin`.
+#[derive(Debug, Args)]
+pub struct OriginArgs {
+    /// Files and folders, or with --summary a range of commits A..B [default: this folder]
+    pub paths: Vec<PathBuf>,
+    /// Only the totals
+    #[arg(long)]
+    pub summary: bool,
+    /// Write JSON
+    #[arg(long, group = "form")]
+    pub json: bool,
+    /// Write an Agent Trace record
+    #[arg(long, group = "form")]
+    pub agent_trace: bool,
+    /// Write a CycloneDX 1.7 bill of materials with citations
+    #[arg(long, group = "form")]
+    pub cyclonedx: bool,
+    /// Attach the origins of the lines a commit brought to it, as a git note in refs/notes/qualm
+    #[arg(long, value_name = "COMMIT", conflicts_with_all = ["paths", "summary", "form"])]
+    pub write_note: Option<String>,
 }
 
 /// `qualm hook`. Takes anything: a wrong argument must not make a call fail that an agent's work depends on.

@@ -121,7 +121,7 @@ impl Changed {
 }
 
 /// A git command that runs nothing but git itself, asks nobody and changes nothing.
-fn git(top: &Path) -> Command {
+pub(crate) fn git(top: &Path) -> Command {
     let mut command = Command::new("git");
     command.arg("-C").arg(top).args(["-c", "core.fsmonitor=false", "-c", "core.hooksPath=/dev/null", "--no-pager"]);
     command.env("GIT_TERMINAL_PROMPT", "0").env("GIT_OPTIONAL_LOCKS", "0").env("GIT_NO_LAZY_FETCH", "1").env("LC_ALL", "C");
@@ -132,7 +132,8 @@ fn git(top: &Path) -> Command {
     command
 }
 
-fn resolve(top: &Path, reference: &str) -> anyhow::Result<String> {
+/// The full id of the commit that a name stands for.
+pub(crate) fn resolve(top: &Path, reference: &str) -> anyhow::Result<String> {
     let revision = format!("{reference}^{{commit}}");
     let output = git(top)
         .args(["rev-parse", "--verify", "--quiet", "--end-of-options", &revision])

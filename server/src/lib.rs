@@ -14,6 +14,7 @@ pub mod hook;
 pub mod ledger;
 pub mod lines;
 pub mod lsp;
+pub mod origin;
 pub mod project;
 pub mod report;
 pub mod rewrite;

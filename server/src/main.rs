@@ -4,7 +4,7 @@ use clap::Parser;
 use qualm::{
     check,
     cli::{Cli, Command, Outcome},
-    editor_config, explain, fix, hook, ledger, lsp, settings, test_rules,
+    editor_config, explain, fix, hook, ledger, lsp, origin, settings, test_rules,
 };
 use std::process::ExitCode;
 
@@ -27,6 +27,7 @@ fn main() -> ExitCode {
         Command::EditorConfig { name } => editor_config::run(name),
         Command::Config(args) => settings::run(&args),
         Command::Hook(_) => Ok(Outcome::Clean),
+        Command::Origin(args) => origin::run(&args),
         Command::Ledger(args) => ledger::run(&args),
         Command::Lsp(options) => match lsp::run(&options) {
             Ok(code) => return ExitCode::from(code),

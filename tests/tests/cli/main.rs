@@ -5,6 +5,7 @@ mod check;
 mod commands;
 mod hook;
 mod hostile;
+mod origin;
 
 use std::{
     fs,

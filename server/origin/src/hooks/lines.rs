@@ -11,7 +11,8 @@ pub fn added(old: &[u64], new: &[u64]) -> Vec<Range<usize>> {
     let mut input = InternedInput::default();
     input.update_before(old.iter().copied());
     input.update_after(new.iter().copied());
-    let diff = Diff::compute(Algorithm::Histogram, &input);
+    let mut diff = Diff::compute(Algorithm::Histogram, &input);
+    diff.postprocess_no_heuristic(&input);
     diff.hunks().filter(|h| !h.after.is_empty()).map(|h| h.after.start as usize..h.after.end as usize).collect()
 }
 

@@ -71,7 +71,7 @@ fn record_claims(record: &Map<String, Value>, import: &mut Import) {
                     _ => ("unknown", 0),
                 };
                 let id = text(record.get("id"));
-                import.claims.push(Claim {
+                let claim = Claim {
                     file: path.clone(),
                     start,
                     end,
@@ -83,9 +83,32 @@ fn record_claims(record: &Map<String, Value>, import: &mut Import) {
                     evidence: format!("agent-trace record {id} says {kind}"),
                     at: at.clone(),
                     content: content.to_owned(),
-                });
+                };
+                import.claims.push(if tool == "qualm" { told_by_us(claim, record) } else { claim });
             }
         }
+    }
+}
+
+/// A claim of our own record, with what the standard fields have no room for. The tool that wrote the record is not
+/// the one that wrote the text.
+fn told_by_us(claim: Claim, record: &Map<String, Value>) -> Claim {
+    let claim = Claim { tool: String::new(), ..claim };
+    let details = record.get("metadata").and_then(|m| m.get("dev.qualm")).and_then(|q| q.get("ranges")).and_then(Value::as_array);
+    let same = |d: &&Value| text(d.get("path")) == claim.file && lines(d) == Some((claim.start, claim.end));
+    let Some(detail) = details.and_then(|d| d.iter().find(same)) else { return claim };
+    let field = |name: &str| text(detail.get(name)).chars().filter(|c| !c.is_control()).take(500).collect::<String>();
+    let confidence = detail.get("confidence").and_then(Value::as_f64).unwrap_or(0.0).clamp(0.0, 1.0);
+    let because = detail.get("evidence").and_then(|e| e.get(0)).map(|e| text(Some(e))).unwrap_or_default();
+    Claim {
+        // A record can be written by anybody, so it is believed no further than others.
+        confidence: ((confidence * 100.0).round() as u8).min(90),
+        origin: field("origin"),
+        tool: field("tool"),
+        model: field("model"),
+        session: field("session"),
+        evidence: format!("{} ({because})", claim.evidence),
+        ..claim
     }
 }
 
@@ -173,7 +196,8 @@ fn details(file: &FileOrigins) -> Vec<Value> {
     let detail = |r: &Region| {
         json!({
             "path": file.path, "start_line": r.start, "end_line": r.end, "origin": r.origin,
-            "confidence": f64::from(r.confidence) / 100.0, "tool": r.tool, "evidence": [r.evidence],
+            "confidence": f64::from(r.confidence) / 100.0, "tool": r.tool, "model": r.model, "session": r.session,
+            "evidence": [r.evidence],
         })
     };
     file.regions.iter().map(detail).collect()

@@ -8,6 +8,8 @@ pub mod commit;
 pub mod cyclonedx;
 pub mod git_ai;
 
+use crate::model::Kind;
+
 /// A claim by somebody else about lines of a file.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Claim {
@@ -17,7 +19,7 @@ pub struct Claim {
     pub start: u32,
     /// 1-based last line, at least [`Claim::start`].
     pub end: u32,
-    /// The word of the kind of origin.
+    /// The word of the kind of origin ([`Kind::as_str`]).
     pub origin: String,
     /// The program; empty if not told.
     pub tool: String,
@@ -54,7 +56,7 @@ pub struct Region {
     pub start: u32,
     /// 1-based last line.
     pub end: u32,
-    /// The word of the kind of origin.
+    /// The word of the kind of origin ([`Kind::as_str`]).
     pub origin: String,
     /// Confidence in percent.
     pub confidence: u8,
@@ -85,7 +87,7 @@ pub struct FileOrigins {
 
 /// Whether a kind of origin means that a model wrote the text.
 pub fn is_ai(origin: &str) -> bool {
-    matches!(origin, "agent" | "completion")
+    origin.parse().is_ok_and(Kind::is_ai)
 }
 
 /// A model's name with its provider, as models.dev writes it, where the name tells the provider.

@@ -73,7 +73,7 @@ pub struct Event {
     pub action: Action,
     /// The file: its path in the repository with `/`, or its absolute path outside of one. Empty: no certain file.
     pub file: String,
-    /// The kind of origin, by the word the interchange formats use (`agent`, `pasted`, ...).
+    /// The kind of origin, by its stable word (`agent`, `pasted`, ...; [`crate::Kind::as_str`]).
     pub origin: String,
     /// How sure, in percent.
     pub confidence: u8,
