@@ -8,9 +8,9 @@
 use crate::{
     analysis::{Analysis, Project, SourceFile},
     finding::{Finding, Persona, Step},
-    interp::{Facts, FuncRef, Interp, Note, Pos, RawFinding, Record, Setup},
+    interp::{Facts, FuncRef, Interp, Note, Pos, RawFinding, Record, Setup, Top},
     ir::{StmtKind, Sym},
-    items::{Cache, Item},
+    items::{Cache, Item, Own},
     judge::{self, Judges},
     missing,
     rules::RuleSet,
@@ -115,33 +115,52 @@ impl Run<'_> {
         }
         let setup = Setup { rules, models, project, language: file.language, path: &file.path, cancelled };
         let mutated = items.iter().flat_map(|i| i.own.mutated.iter().copied()).collect();
-        let mut interp = Interp::new(setup, items.iter().map(|i| (i.id, i.unit.clone())).collect(), mutated);
-        interp.run_top();
-        let mut analysis = Analysis { exhausted: std::mem::take(&mut interp.exhausted), ..Analysis::default() };
-        let versions = Versions::new(items, &interp);
-
-        let mut roots: FxHashMap<u64, Vec<Arc<FuncRef>>> = FxHashMap::default();
-        let mut seen = FxHashSet::default();
-        for root in &interp.roots {
-            if seen.insert((root.func.item, root.func.func)) {
-                roots.entry(root.func.item).or_default().push(root.func.clone());
-            }
-        }
-        let top = Arc::new(interp.start_item());
-        let imported = if top.facts.apps.is_empty() && top.facts.routes.is_empty() { Vec::new() } else { interp.imported_marks() };
-        interp.start_item();
-
-        let mut records = vec![top];
         let mut modules: FxHashMap<Sym, Option<(Arc<str>, u64)>> = FxHashMap::default();
         let mut now = |name: Sym| {
             let look = || project.module(&file.path, &name, file.language).map(|m| (m.path.clone(), m.hash));
             modules.entry(name).or_insert_with(look).clone()
         };
+        let mut analysis = Analysis::default();
+        let mut records = Vec::new();
+        // While somebody types in a definition, the top level around it need not be evaluated again.
+        let known = cache.top.take().filter(|_| self.tree.is_none());
+        let known = known.and_then(|t| Some((t.changed(items)?, t))).filter(|(_, t)| t.record.modules.iter().all(|(s, k)| now(*s) == *k));
+        let mut own: FxHashMap<u64, Vec<Arc<FuncRef>>> = FxHashMap::default();
+        let (mut interp, top) = match known {
+            Some((changed, top)) => {
+                let state = top.state.clone();
+                let mut interp = Interp::resume(setup, state, mutated);
+                let changed: Vec<_> = items.iter().filter(|i| changed.contains(&i.id)).map(|i| (i.id, i.unit.clone())).collect();
+                interp.run_definitions(&changed);
+                collect_roots(&interp, &mut own);
+                records.push(Arc::new(interp.start_item()));
+                (interp, top)
+            }
+            None => {
+                let mut interp = Interp::new(setup, items.iter().map(|i| (i.id, i.unit.clone())).collect(), mutated);
+                interp.run_top();
+                let exhausted = std::mem::take(&mut interp.exhausted);
+                let mut roots = FxHashMap::default();
+                collect_roots(&interp, &mut roots);
+                let visited = interp.visited_items();
+                let record = Arc::new(interp.start_item());
+                let unused = record.facts.apps.is_empty() && record.facts.routes.is_empty();
+                let imported = if unused { Vec::new() } else { interp.imported_marks() };
+                interp.start_item();
+                let items = items.iter().map(|i| (i.id, i.own.clone())).collect();
+                let state = interp.top();
+                (interp, TopCache { items, visited, state, roots, record, imported, exhausted })
+            }
+        };
+        let (roots, imported) = (&top.roots, &top.imported);
+        analysis.exhausted |= top.exhausted | std::mem::take(&mut interp.exhausted);
+        records.push(top.record.clone());
+        let versions = Versions::new(items, &interp);
         for item in items {
             if cancelled() {
                 return None;
             }
-            let Some(functions) = roots.get(&item.id) else { continue };
+            let Some(functions) = own.get(&item.id).or_else(|| roots.get(&item.id)) else { continue };
             let registrations = registrations(&interp, functions);
             let cached = cache.entries.get(&item.key).and_then(|c| c.roots.as_ref());
             if let Some(c) = cached
@@ -173,7 +192,8 @@ impl Run<'_> {
         depends.sort_unstable();
         depends.dedup();
         analysis.depends_on = depends;
-        let mut findings = assemble(rules, file, items, &records, &imported, sites);
+        let mut findings = assemble(rules, file, items, &records, imported, sites);
+        cache.top = Some(top);
         let said = items.iter().flat_map(|i| i.own.said.iter().map(|f| judge::shifted(f, i.range.start)));
         let imports = items.iter().map(|i| (i.range.start, &*i.own.imports));
         let whole = self.judges.file(file, imports, project, &mut cache.hits);
@@ -186,6 +206,60 @@ impl Run<'_> {
         let context = judge::suppress::Context { rules, text: &file.text, tree: self.tree, complete };
         analysis.findings = judge::suppress::apply(context, &comments, findings);
         Some(analysis)
+    }
+}
+
+/// The evaluated top level of a file, for as long as only definitions in it change.
+pub(crate) struct TopCache {
+    /// The items it was made of.
+    items: Vec<(u64, Arc<Own>)>,
+    /// Those of which a function ran at the top level.
+    visited: FxHashSet<u64>,
+    state: Top,
+    /// Entry points by item.
+    roots: FxHashMap<u64, Vec<Arc<FuncRef>>>,
+    record: Arc<Record>,
+    imported: Vec<Sym>,
+    exhausted: bool,
+}
+
+impl TopCache {
+    /// The items that are new, if they only define anew what others defined. `None`: the top level is another one.
+    fn changed(&self, items: &[Item]) -> Option<FxHashSet<u64>> {
+        let old: FxHashMap<u64, &Arc<Own>> = self.items.iter().map(|(id, own)| (*id, own)).collect();
+        let (mut before, mut after): (Vec<Sym>, Vec<Sym>) = (Vec::new(), Vec::new());
+        let mut fresh = FxHashSet::default();
+        let mut kept = 0;
+        for item in items {
+            if old.contains_key(&item.id) {
+                kept += 1;
+            } else {
+                after.extend(item.own.defines.as_ref()?);
+                fresh.insert(item.id);
+            }
+        }
+        if kept < self.items.len() {
+            let now: FxHashSet<u64> = items.iter().map(|i| i.id).collect();
+            for (id, own) in self.items.iter().filter(|(id, _)| !now.contains(id)) {
+                if self.visited.contains(id) {
+                    return None;
+                }
+                before.extend(own.defines.as_ref()?);
+            }
+        }
+        before.sort_unstable();
+        after.sort_unstable();
+        (before == after).then_some(fresh)
+    }
+}
+
+/// The entry points that the top level found, by item.
+fn collect_roots(interp: &Interp<'_>, roots: &mut FxHashMap<u64, Vec<Arc<FuncRef>>>) {
+    let mut seen = FxHashSet::default();
+    for root in &interp.roots {
+        if seen.insert((root.func.item, root.func.func)) {
+            roots.entry(root.func.item).or_default().push(root.func.clone());
+        }
     }
 }
 
@@ -228,7 +302,7 @@ impl Versions {
             }
         }
         let mut mutated: Vec<Sym> =
-            interp.modules[0].mutated.iter().copied().filter(|n| interp.modules[0].globals.vars.contains_key(n)).collect();
+            interp.modules[0].mutated.iter().copied().filter(|n| interp.modules[0].globals.get(*n).is_some()).collect();
         mutated.sort_unstable();
         mutated.hash(&mut top);
         Self { by_name, top: top.finish() }

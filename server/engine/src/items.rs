@@ -34,6 +34,8 @@ pub struct Cache {
     /// The rules the results were made with.
     pub(crate) rules: Option<Arc<RuleSet>>,
     last: Option<Last>,
+    /// The top level as it was evaluated last.
+    pub(crate) top: Option<crate::incremental::TopCache>,
     /// [`Last::torn`] of the cut being analysed.
     torn: Option<Range<usize>>,
     /// Where expressions over the whole file may match.

@@ -39,10 +39,11 @@ const ROOT_STEPS: u32 = 60_000;
 const MAX_PATH: usize = 160;
 
 /// A module taking part in a run.
+#[derive(Clone)]
 pub(crate) struct ModuleState {
     pub path: Arc<str>,
     /// Item ids with their units, in order (module 0: unique ids, others: first bytes).
-    pub items: Vec<(u64, Arc<Unit>)>,
+    pub items: Arc<[(u64, Arc<Unit>)]>,
     pub globals: Arc<Env>,
     /// JavaScript exports.
     pub exports: FxHashMap<Sym, Value>,
@@ -160,7 +161,66 @@ pub(crate) struct Interp<'a> {
     size_bit: SinkBits,
 }
 
+/// What evaluating a module's top level left behind, apart from what it found.
+#[derive(Clone)]
+pub(crate) struct Top {
+    modules: Vec<ModuleState>,
+    by_path: FxHashMap<Arc<str>, u32>,
+    specifiers: FxHashMap<(u32, Sym), Option<u32>>,
+    registrations: FxHashMap<(u64, u32), Registration>,
+}
+
 impl<'a> Interp<'a> {
+    /// Goes on from a top level that was evaluated before.
+    pub(crate) fn resume(setup: Setup<'a>, top: Top, mutated: FxHashSet<Sym>) -> Self {
+        let mut interp = Self::new(setup, Vec::new(), FxHashSet::default());
+        interp.modules = top.modules;
+        interp.by_path = top.by_path;
+        interp.specifiers = top.specifiers;
+        interp.registrations = top.registrations;
+        if let Some(main) = interp.modules.first_mut() {
+            main.mutated = mutated;
+        }
+        interp
+    }
+
+    /// What the top level left, for a later run: call it right after the top level. `self` goes on with a share of it.
+    pub(crate) fn top(&self) -> Top {
+        Top {
+            modules: self.modules.clone(),
+            by_path: self.by_path.clone(),
+            specifiers: self.specifiers.clone(),
+            registrations: self.registrations.clone(),
+        }
+    }
+
+    /// Evaluates items that only define things, on what the top level left.
+    pub(crate) fn run_definitions(&mut self, items: &[(u64, Arc<Unit>)]) {
+        self.refill();
+        self.at_top = true;
+        let base = self.modules[0].globals.clone();
+        self.modules[0].state = Evaluated::Running;
+        self.env = Env { parent: Some(base), ..Env::default() };
+        for (item, unit) in items {
+            self.item = *item;
+            self.hoist(unit);
+        }
+        for (item, unit) in items {
+            self.item = *item;
+            self.block(unit, &unit.body);
+        }
+        self.modules[0].globals = Arc::new(std::mem::take(&mut self.env));
+        self.modules[0].state = Evaluated::Done;
+        self.at_top = false;
+        self.globals_dirty = false;
+    }
+
+    /// The items of the file of which a function's body was evaluated.
+    pub(crate) fn visited_items(&self) -> FxHashSet<u64> {
+        let units: FxHashSet<usize> = self.visited.iter().map(|(unit, _)| *unit).collect();
+        self.modules[0].items.iter().filter(|(_, unit)| units.contains(&(Arc::as_ptr(unit) as usize))).map(|(id, _)| *id).collect()
+    }
+
     pub(crate) fn new(setup: Setup<'a>, items: Vec<(u64, Arc<Unit>)>, mutated: FxHashSet<Sym>) -> Self {
         let source = |name: &str| setup.rules.source_kinds.iter().position(|k| *k == name).map_or(0, |i| 1 << i);
         let sink = |name: &str| setup.rules.sink_kinds.iter().position(|k| *k == name).map_or(0, |i| 1 << i);
@@ -169,7 +229,7 @@ impl<'a> Interp<'a> {
         let main = ModuleState {
             path: setup.path.clone(),
             mutated,
-            items,
+            items: items.into(),
             globals: Arc::default(),
             exports: FxHashMap::default(),
             state: Evaluated::Not,
@@ -350,7 +410,7 @@ impl<'a> Interp<'a> {
         self.modules.push(ModuleState {
             path: module.path.clone(),
             mutated: module::mutated(&items),
-            items,
+            items: items.into(),
             globals: Arc::default(),
             exports: FxHashMap::default(),
             state: Evaluated::Not,

@@ -110,11 +110,11 @@ impl Interp<'_> {
         });
         let at_top = self.at_top;
         self.at_top = index == 0 && at_top;
-        for (item, unit) in &items {
+        for (item, unit) in items.iter() {
             self.item = *item;
             self.hoist(unit);
         }
-        for (item, unit) in &items {
+        for (item, unit) in items.iter() {
             self.item = *item;
             if index == 0 {
                 self.steps = self.steps.max(super::ROOT_STEPS / 2);
@@ -140,7 +140,7 @@ impl Interp<'_> {
     }
 
     /// Binds the functions and classes of an item before anything runs.
-    fn hoist(&mut self, unit: &Arc<Unit>) {
+    pub(super) fn hoist(&mut self, unit: &Arc<Unit>) {
         for s in &unit.body {
             match s.kind {
                 StmtKind::Func(id) => {
