@@ -114,7 +114,7 @@ Settings live in qualm.toml, looked for from the file upwards to the top of the 
 
 const ORIGIN_EXAMPLES: &str = "Examples:
   qualm origin src/app.py                    every line with its origin and the evidence
-  qualm origin --summary                     lines by origin, tool and model in this folder
+  qualm origin src                           lines by origin, tool and model in a folder
   qualm origin --summary main..feature       the same for the lines these commits brought
   qualm origin src/app.py --agent-trace      as an Agent Trace record
   qualm origin --cyclonedx src > bom.json    as a bill of materials with citations
@@ -320,7 +320,7 @@ pub struct ConfigArgs {
 pub struct OriginArgs {
     /// Files and folders, or with --summary a range of commits A..B [default: this folder]
     pub paths: Vec<PathBuf>,
-    /// Only the totals
+    /// Only the totals, as always for a folder
     #[arg(long)]
     pub summary: bool,
     /// Write JSON

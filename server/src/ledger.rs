@@ -24,8 +24,8 @@ pub fn run(args: &LedgerArgs) -> anyhow::Result<Outcome> {
 pub fn existing(path: &Path) -> anyhow::Result<Option<(Place, Ledger)>> {
     let Some(place) = Place::of(path).filter(|p| p.file.is_file()) else { return Ok(None) };
     let ledger = Ledger::open(Some(&place), Options::default());
-    if let Some(notice) = ledger.notice() {
-        anyhow::bail!("{notice}");
+    if let Some(fault) = ledger.fault() {
+        anyhow::bail!("the ledger cannot be read: {fault}");
     }
     Ok(Some((place, ledger)))
 }

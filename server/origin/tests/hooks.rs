@@ -12,6 +12,9 @@ use std::path::Path;
 
 const AFTER: &str = "import os\n\ndef f():\n    return 1\n";
 
+/// Shortly after the payloads were sent.
+const NOW: i64 = 1_795_384_230_000;
+
 /// A project in `/repo` whose `src/app.py` is as the edits leave it.
 struct Repo {
     before: Option<Vec<u64>>,
@@ -29,7 +32,7 @@ impl Surroundings for Repo {
         self.before.clone()
     }
     fn now(&self) -> i64 {
-        1_800_000_000_000
+        NOW
     }
 }
 
@@ -108,6 +111,9 @@ fn who_did_it_is_told() {
     assert_eq!(events_of("cursor-after-tab-edit", &Repo { before: None })[0].origin, "completion");
     assert_eq!(events_of("gemini-replace", &Repo { before: None })[0].time, 1_795_384_200_000);
     assert_eq!(events_of("copilot-edit", &Repo { before: None })[0].time, 1_795_384_200_000);
+    let old = String::from_utf8(payload("copilot-edit")).unwrap().replace("1795384200000", "1595384200000");
+    let event = hooks::parse(Agent::Copilot, old.as_bytes()).unwrap();
+    assert_eq!(hooks::events(&event, &Repo { before: None })[0].time, NOW, "a time that cannot be is not believed");
 }
 
 #[test]

@@ -108,6 +108,11 @@ fn citations_point_at_what_they_speak_of() {
     assert_eq!((&bom["bomFormat"], &bom["specVersion"]), (&json!("CycloneDX"), &json!("1.7")));
     let citations = bom["citations"].as_array().unwrap();
     assert_eq!(citations.len(), 3, "only what a model wrote is attributed to one");
+    let schema: Value = serde_json::from_str(include_str!("data/cyclonedx-1.7-citations.schema.json")).unwrap();
+    let validator = jsonschema::options().should_validate_formats(true).build(&schema).unwrap();
+    let errors: Vec<String> = validator.iter_errors(&bom["citations"]).map(|e| e.to_string()).collect();
+    assert_eq!(errors, Vec::<String>::new());
+    assert!(!validator.is_valid(&json!([{ "pointers": ["/x"] }])), "the schema is really applied");
     let references: Vec<&Value> = bom["components"].as_array().unwrap().iter().map(|c| &c["bom-ref"]).collect();
     for citation in citations {
         let occurrence = bom.pointer(citation["pointers"][0].as_str().unwrap()).unwrap();

@@ -86,6 +86,7 @@ fn region(origin: &LineOrigin, start: usize, end: usize, lines: &[&str]) -> Regi
 
 /// One project's sources, opened once for all its files.
 struct Project {
+    notice: Option<String>,
     place: Option<Place>,
     ledger: Option<Ledger>,
     repository: Option<Repository>,
@@ -95,19 +96,16 @@ struct Project {
 impl Project {
     fn open(place: Option<Place>) -> anyhow::Result<Self> {
         let ledger = match &place {
-            Some(place) if place.file.is_file() => {
-                let ledger = Ledger::open(Some(place), qualm_origin::ledger::Options::default());
-                if let Some(notice) = ledger.notice() {
-                    anyhow::bail!("{notice}");
-                }
-                Some(ledger)
-            }
+            Some(place) if place.file.is_file() => Some(Ledger::open(Some(place), qualm_origin::ledger::Options::default())),
             _ => None,
         };
+        // Without the ledger the other evidence still counts, but the user has to know.
+        let notice = ledger.as_ref().and_then(Ledger::fault).map(|why| format!("what hooks recorded cannot be read: {why}"));
+        let ledger = ledger.filter(|_| notice.is_none());
         let top = place.as_ref().and_then(|p| p.top.clone());
         let repository = top.map(|top| Repository::open(&top)).transpose()?;
         let head = repository.as_ref().and_then(|r| r.resolve("HEAD"));
-        Ok(Self { place, ledger, repository, head })
+        Ok(Self { notice, place, ledger, repository, head })
     }
 }
 
@@ -152,7 +150,9 @@ pub fn run(args: &OriginArgs) -> anyhow::Result<Outcome> {
             show::json(&mut out, &traced, &totals, args.summary, wanted)?;
         } else {
             let style = Style::of_terminal();
-            if !args.summary {
+            // All lines of a folder are nothing to read.
+            let files_only = !args.paths.is_empty() && args.paths.iter().all(|p| cwd.join(p).is_file());
+            if !args.summary && files_only {
                 show::blame(&mut out, &traced, &style)?;
             }
             show::totals(&mut out, &totals, traced.len(), &style)?;
@@ -175,7 +175,7 @@ fn range(args: &OriginArgs, cwd: &Path) -> Option<(String, String)> {
 
 /// The commit whose state all the files are in, if there is one.
 fn committed_state(traced: &[Traced]) -> Option<String> {
-    let complete = !traced.is_empty() && traced.iter().all(|f| !f.blamed.is_empty() && f.blamed.iter().all(Option::is_some));
+    let complete = !traced.is_empty() && traced.iter().all(|f| f.blamed.iter().all(Option::is_some));
     if !complete {
         return None;
     }
@@ -220,6 +220,7 @@ fn of_paths(paths: &[PathBuf], cwd: &Path) -> anyhow::Result<(Vec<Traced>, Vec<S
             traced.push(Traced { shown: task.shown, name, text, origins, blamed });
         }
         notices.append(&mut sources.notices);
+        notices.extend(project.notice);
     }
     Ok((traced, notices))
 }
@@ -258,7 +259,9 @@ fn of_range(cwd: &Path, from: &str, to: &str) -> anyhow::Result<(Vec<Traced>, Fx
     let top = repository.top.clone();
     let mut sources = Sources::new(&top, project.ledger.as_ref());
     let traced = at_commit(repository, &mut sources, &to, changed)?;
-    Ok((traced, commits, sources.notices))
+    let mut notices = sources.notices;
+    notices.extend(project.notice);
+    Ok((traced, commits, notices))
 }
 
 /// Files as they are in a commit.

@@ -167,7 +167,7 @@ fn parse_commit(text: &str) -> Commit {
     for line in head.lines() {
         match line.split_once(' ') {
             Some(("parent", id)) => commit.parents.push(id.to_owned()),
-            Some(("author", person)) => commit.author = person.rfind('>').map_or(person, |at| &person[..=at]).to_owned(),
+            Some(("author", person)) => person.rfind('>').map_or(person, |at| &person[..=at]).clone_into(&mut commit.author),
             Some(("committer", person)) => {
                 let time = person.rfind('>').and_then(|at| person[at + 1..].split_whitespace().next());
                 commit.time = time.and_then(|t| t.parse().ok()).unwrap_or(0);

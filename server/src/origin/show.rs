@@ -53,7 +53,7 @@ pub(super) fn blame(out: &mut impl Write, files: &[Traced], style: &Style) -> io
 fn label(origin: &LineOrigin, number: usize) -> String {
     let tool = if origin.tool.is_empty() { String::new() } else { format!(" {}", origin.tool) };
     let sure = if origin.confidence == 0 { String::new() } else { format!(" {}%", origin.confidence) };
-    one_line(&format!("[{number}] {}{tool}{sure}", origin.origin))
+    one_line(&format!("[{number}] {}{sure}{tool}", origin.origin))
 }
 
 fn reason(origin: &LineOrigin) -> String {

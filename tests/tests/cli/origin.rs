@@ -183,3 +183,32 @@ fn a_folder_without_a_repository_and_odd_files_do_no_harm() {
     project.qualm(&["origin", "missing.py"]).expect(2);
     project.qualm(&["origin", "--write-note", "HEAD"]).expect(2);
 }
+
+#[test]
+fn a_whole_file_is_credited_only_with_what_it_changed() {
+    let project = repository(&[("a.py", APP)]);
+    let changed = APP.replace("os.name", "os.sep");
+    let event = |phase: &str| {
+        json!({
+            "session_id": "s-1", "cwd": project.path(), "hook_event_name": phase, "tool_name": "write_file",
+            "tool_input": { "file_path": "a.py", "content": changed }, "tool_response": {},
+        })
+        .to_string()
+    };
+    project.qualm_with(&["hook", "gemini"], event("BeforeTool").as_bytes()).expect(0);
+    project.write("a.py", changed.as_bytes());
+    project.qualm_with(&["hook", "gemini"], event("AfterTool").as_bytes()).expect(0);
+    assert_eq!(regions(&project, "a.py"), ["1-3 unknown  0.0", "4-4 agent gemini-cli 0.99"]);
+    let text = project.qualm(&["origin"]).expect(0).out();
+    assert!(text.contains("agent  gemini-cli") && !text.contains("import os"), "{text}");
+}
+
+#[test]
+fn a_ledger_that_cannot_be_read_is_told_and_the_rest_still_counts() {
+    let project = repository(&[("a.py", APP)]);
+    commit(&project, "Work\n\nAssisted-by: generic LLM chatbot");
+    project.write(".git/qualm/ledger.sqlite", "no database at all, whatever its name says\n".repeat(50).as_bytes());
+    let ran = project.qualm(&["origin", "a.py"]).expect(0);
+    assert!(ran.err().contains("cannot be read") && ran.out().contains("agent 60% generic LLM"), "{}{}", ran.err(), ran.out());
+    project.qualm(&["ledger", "verify"]).expect(2);
+}

@@ -3,6 +3,9 @@
 use super::{HookEvent, Phase, Work, lines};
 use crate::ledger::{Action, Event};
 
+/// A time in a payload is believed if it is at most this long ago (milliseconds).
+const MAX_DELAY: i64 = 60_000;
+
 /// What the events need to know of the world, so that this crate reads no files.
 pub trait Surroundings {
     /// The name of a file in the ledger, from the path the agent gave; `None` if it is none of the project's files.
@@ -18,8 +21,8 @@ pub trait Surroundings {
 /// The events of the ledger that a hook event amounts to; none for one that changes nothing.
 pub fn events(hook: &HookEvent, around: &impl Surroundings) -> Vec<Event> {
     let base = Event {
-        // A clock that runs ahead would put the event after everything that follows.
-        time: hook.time.filter(|t| *t <= around.now()).unwrap_or_else(|| around.now()),
+        // A time that is told wrongly would make the event claim text that is older, or newer, than itself.
+        time: hook.time.filter(|t| (0..=MAX_DELAY).contains(&(around.now() - t))).unwrap_or_else(|| around.now()),
         origin: if hook.inline { "completion" } else { "agent" }.to_owned(),
         confidence: 99,
         tool: hook.agent.tool().to_owned(),

@@ -4,6 +4,7 @@
 //! meanwhile becomes one transaction. Where the place cannot be written the ledger goes on in memory and says so once.
 //! It holds no source text: hashes, lengths and line fingerprints only (see [`event`]).
 
+mod belief;
 pub mod event;
 mod place;
 mod schema;
@@ -103,7 +104,7 @@ pub struct Receipt {
 pub struct Ledger {
     stores: Mutex<Stores>,
     waiting: Mutex<Vec<Waiting>>,
-    notice: OnceLock<String>,
+    notice: OnceLock<Notice>,
     shown: String,
 }
 
@@ -113,6 +114,13 @@ struct Stores {
     memory: Option<Store>,
     /// The disk took no more: later events go to memory, earlier ones are still read from disk.
     full: bool,
+}
+
+/// Why the ledger is in memory.
+#[derive(Debug)]
+struct Notice {
+    reason: String,
+    text: String,
 }
 
 #[derive(Debug)]
@@ -151,12 +159,19 @@ impl Ledger {
 
     fn say(&self, why: &str) {
         let place = if self.shown.is_empty() { String::new() } else { format!(" ({})", self.shown) };
-        let _ = self.notice.set(format!("origins are kept in memory only and end with this process: {why}{place}"));
+        let reason = format!("{why}{place}");
+        let text = format!("origins are kept in memory only and end with this process: {reason}");
+        let _ = self.notice.set(Notice { reason, text });
     }
 
     /// Why the ledger is in memory, once it is: one sentence for the user.
     pub fn notice(&self) -> Option<&str> {
-        self.notice.get().map(String::as_str)
+        self.notice.get().map(|n| n.text.as_str())
+    }
+
+    /// The reason alone, and the file: for who only wants to read.
+    pub fn fault(&self) -> Option<&str> {
+        self.notice.get().map(|n| n.reason.as_str())
     }
 
     /// Appends events in order, all or none. When this returns they are kept as [`Receipt::durable`] and the

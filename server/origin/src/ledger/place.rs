@@ -7,6 +7,9 @@ use std::{
     path::{Component, Path, PathBuf},
 };
 
+/// Longer paths exist on no system.
+const MAX_NAME: usize = 4096;
+
 /// A ledger's file and the folder whose files it speaks of.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Place {
@@ -43,7 +46,7 @@ impl Place {
         if inside.as_os_str().is_empty() || inside.components().any(|c| c.as_os_str() == ".git") {
             return None;
         }
-        Some(inside.to_str()?.replace('\\', "/"))
+        inside.to_str().filter(|name| name.len() <= MAX_NAME).map(|name| name.replace('\\', "/"))
     }
 }
 
