@@ -201,6 +201,11 @@ impl Engine {
 
     /// The proven rewrite of a finding of this very file, or why there is none.
     pub fn fix(&self, file: &SourceFile, finding: &Finding, project: &dyn Project) -> Result<Fix, Refusal> {
-        fix::rewrite(&self.rules, &self.judges, file, finding, project)
+        self.fix_from(Cache::default(), file, finding, project)
+    }
+
+    /// As [`Engine::fix`], with a [`Cache::fork`] of what earlier analyses of the file left, which saves most of the time.
+    pub fn fix_from(&self, cache: Cache, file: &SourceFile, finding: &Finding, project: &dyn Project) -> Result<Fix, Refusal> {
+        fix::rewrite(&self.rules, &self.judges, cache, file, finding, project)
     }
 }

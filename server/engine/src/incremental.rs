@@ -182,7 +182,7 @@ impl Run<'_> {
             }
             let deps = record.deps.iter().map(|d| (*d, versions.of(*d))).collect();
             if let Some(c) = cache.entries.get_mut(&item.key) {
-                c.roots = Some(CachedRoots { registrations, deps, record: record.clone(), exhausted });
+                c.roots = Some(Arc::new(CachedRoots { registrations, deps, record: record.clone(), exhausted }));
             }
             records.push(record);
         }

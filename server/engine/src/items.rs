@@ -57,9 +57,10 @@ pub(crate) struct Last {
     pruned: bool,
 }
 
+#[derive(Clone)]
 pub(crate) struct CachedItem {
     lowered: Lowered,
-    pub(crate) roots: Option<crate::incremental::CachedRoots>,
+    pub(crate) roots: Option<Arc<crate::incremental::CachedRoots>>,
     used: bool,
 }
 
@@ -109,6 +110,11 @@ pub(crate) struct Item {
 }
 
 impl Cache {
+    /// A cache with the same results, for an analysis of a changed copy that is thrown away afterwards.
+    pub fn fork(&self) -> Self {
+        Self { entries: self.entries.clone(), next_id: self.next_id, rules: self.rules.clone(), ..Self::default() }
+    }
+
     /// Forgets everything that was made with other rules.
     pub(crate) fn for_rules(&mut self, rules: &Arc<RuleSet>) {
         if !self.rules.as_ref().is_some_and(|r| Arc::ptr_eq(r, rules)) {
@@ -195,7 +201,7 @@ impl Cache {
         let fits = first.start_byte() == 0 || stretch.new.start == 0;
         let fits = fits && nodes.iter().all(|n| upright(file.language, text, n.start_byte()));
         let fits = fits && (end.end_byte() == text.len() || stretch.new.end == file.text.len());
-        if !tree.root_node().has_error() && !(fits && separate(file, &stretch, end)) {
+        if !(tree.root_node().has_error() || fits && separate(file, &stretch, end)) {
             return None;
         }
         let mut old: FxHashMap<Key, CachedItem> = FxHashMap::default();
@@ -208,7 +214,7 @@ impl Cache {
             let range = node.byte_range();
             let hash = analysis::hash(text.get(range.clone())?);
             let from = occurrences.entry(hash).or_insert(0);
-            let key = (hash, (*from..).find(|n| !self.entries.contains_key(&(hash, *n)))?);
+            let key = (hash, (*from..=u32::MAX).find(|n| !self.entries.contains_key(&(hash, *n)))?);
             *from = key.1 + 1;
             if let Some(known) = old.remove(&key) {
                 self.entries.insert(key, known);

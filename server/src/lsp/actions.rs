@@ -62,7 +62,7 @@ pub fn offers(snapshot: &Snapshot, answer: &Answer, bytes: &Range<usize>) -> Vec
     let mut out = Vec::new();
     for index in indices {
         let finding = &findings(answer)[index];
-        let fix = known.fixes.entry(index).or_insert_with(|| answer.home.fix(&source, finding)).clone();
+        let fix = known.fixes.entry(index).or_insert_with(|| answer.home.fix(lock(&snapshot.cache).fork(), &source, finding)).clone();
         let allow = known.allows.entry(index).or_insert_with(|| allow(snapshot, &source, &answer.home, finding)).clone();
         let has_recipe = rules.rule(&finding.rule).is_some_and(|r| !r.fixes.is_empty());
         out.push(Offer { index, fix, has_recipe, allow });
@@ -80,10 +80,11 @@ fn allow(snapshot: &Snapshot, source: &SourceFile, home: &Home, finding: &Findin
     let insert = format!("{indent}{comment} qualm: allow({}) because <reason>{eol}", finding.rule);
     let edit = Edit { span: start..start, text: insert };
     let after = Fix { title: String::new(), edits: vec![edit.clone()], safety: Safety::Manual }.apply(text);
-    let tree = syntax::parse(source.language, &after, None, || true)?;
+    let tree = syntax::reparse(source.language, text, &source.tree, std::slice::from_ref(&edit), &after)?;
     let copy = SourceFile { text: after.into(), tree, ..source.clone() };
     let span = finding.span.start + edit.text.len()..finding.span.end + edit.text.len();
-    let analysis = home.analyse(&Vetted::Source(copy), &mut lock(&snapshot.cache), &|| false)?;
+    let mut cache = lock(&snapshot.cache).fork();
+    let analysis = home.analyse(&Vetted::Source(copy), &mut cache, &|| false)?;
     let silenced = !analysis.findings.iter().any(|f| f.rule == finding.rule && f.span == span);
     silenced.then_some(edit)
 }
@@ -120,7 +121,7 @@ pub fn fix_all(snapshot: &Snapshot, home: &Home) -> Option<Vec<Edit>> {
     for _ in 0..ROUNDS {
         let analysis = home.analyse(&Vetted::Source(source.clone()), &mut cache, &|| Instant::now() > deadline);
         let Some(analysis) = analysis else { break };
-        let fixes = analysis.findings.iter().filter_map(|f| home.fix(&source, f).ok());
+        let fixes = analysis.findings.iter().filter_map(|f| home.fix(cache.fork(), &source, f).ok());
         let Some(fix) = fixes.into_iter().find(|f| f.safety == Safety::Safe) else { break };
         let text = fix.apply(&source.text);
         let Some(tree) = syntax::parse(source.language, &text, None, || Instant::now() < deadline) else { break };

@@ -62,9 +62,9 @@ impl Home {
         Some(analysis)
     }
 
-    /// The proven rewrite of a finding of this very text.
-    pub fn fix(&self, file: &SourceFile, finding: &Finding) -> Result<Fix, Refusal> {
-        let fix = rewrite::with_line_ends_of(&file.text, self.workspace.engine.fix(file, finding, &*self.files)?);
+    /// The proven rewrite of a finding of this very text. `cache` is a fork of what its analyses left.
+    pub fn fix(&self, cache: Cache, file: &SourceFile, finding: &Finding) -> Result<Fix, Refusal> {
+        let fix = rewrite::with_line_ends_of(&file.text, self.workspace.engine.fix_from(cache, file, finding, &*self.files)?);
         if rewrite::is_sound(&file.text, &fix) && !fix.edits.is_empty() {
             Ok(fix)
         } else {

@@ -55,11 +55,11 @@ impl<'a> Gate<'a> {
     pub(super) fn new(
         rules: &'a Arc<RuleSet>,
         judges: &'a Judges,
+        mut cache: Cache,
         file: &'a SourceFile,
         finding: &'a Finding,
         project: &'a dyn Project,
     ) -> Result<Self, String> {
-        let mut cache = Cache::default();
         let mut sites = Vec::new();
         let before = incremental::analyse_with_sites(rules, judges, file, &mut cache, project, &|| false, &mut sites).unwrap_or_default();
         if !before.findings.iter().any(|f| f.rule == finding.rule && f.span == finding.span) {
@@ -84,7 +84,7 @@ impl<'a> Gate<'a> {
             at = edit.span.end;
         }
         let after = fix.apply(text);
-        let tree = syntax::parse(self.file.language, &after, None, || true).ok_or(Failure::Parser)?;
+        let tree = syntax::reparse(self.file.language, text, &self.file.tree, &fix.edits, &after).ok_or(Failure::Parser)?;
         if errors(&tree) > errors(&self.file.tree) {
             return Err(Failure::Syntax);
         }

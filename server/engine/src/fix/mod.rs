@@ -15,7 +15,7 @@ mod sql;
 mod wrap;
 
 use crate::{
-    analysis::{Project, Refusal, SourceFile},
+    analysis::{Cache, Project, Refusal, SourceFile},
     finding::{Finding, Fix},
     judge::Judges,
     rules::{FixSpec, Recipe, RuleSet},
@@ -50,6 +50,7 @@ type Outcome = Result<Proposal, String>;
 pub(crate) fn rewrite(
     rules: &Arc<RuleSet>,
     judges: &Judges,
+    cache: Cache,
     file: &SourceFile,
     finding: &Finding,
     project: &dyn Project,
@@ -58,7 +59,7 @@ pub(crate) fn rewrite(
     if specs.is_empty() {
         return Err(Refusal("this rule has no rewrite".into()));
     }
-    let gate = Gate::new(rules, judges, file, finding, project).map_err(Refusal)?;
+    let gate = Gate::new(rules, judges, cache, file, finding, project).map_err(Refusal)?;
     let context = Context::of(rules, file, finding, gate.sites()).map_err(Refusal)?;
     let Some(spec) = specs.iter().find(|s| applies(s, &context)) else {
         return Err(Refusal("this rule has no rewrite for such code".into()));

@@ -1,5 +1,7 @@
 //! What the lowering makes of each construct, as printed by [`crate::ir_dump`].
 
+#![allow(clippy::needless_raw_string_hashes)]
+
 use crate::{
     Language,
     ir::{ExprKind, Unit},
