@@ -1,5 +1,7 @@
 //! Whatever is kept between two analyses, the findings are those of a text that was never edited.
 
+#![allow(clippy::unwrap_used, clippy::needless_raw_string_hashes)]
+
 use qualm_engine::{Analysis, Cache, Engine, Foreign, Language, NoProject, RuleSet, SourceFile, syntax};
 use std::{
     ops::Range,
