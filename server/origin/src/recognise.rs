@@ -5,6 +5,10 @@ use crate::ledger::event::Event;
 use imara_diff::{Algorithm, Diff, InternedInput};
 use std::{collections::HashMap, ops::Range};
 
+/// Comparing one event with a file ends in "not certain" after so many lines: text that repeats itself so often has no
+/// certain place anyway.
+const MAX_COMPARED: usize = 4_000_000;
+
 /// An event that recognised itself, one for each line it claims.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Recognised {
@@ -60,6 +64,9 @@ fn whole(lines: &[u64], places: &HashMap<u64, Vec<usize>>, event: &Event, free: 
     let rarest = event.lines.iter().enumerate().filter(|(_, p)| **p != 0);
     let rarest = rarest.map(|(at, p)| (at, places.get(p).map_or(&[][..], Vec::as_slice))).min_by_key(|(_, places)| places.len());
     let Some((offset, candidates)) = rarest else { return Place::Nowhere };
+    if candidates.len().saturating_mul(event.lines.len()) > MAX_COMPARED {
+        return Place::Several;
+    }
     let starts = candidates.iter().filter_map(|at| at.checked_sub(offset));
     let mut hits = starts.filter(|start| lines.get(*start..start + event.lines.len()) == Some(&event.lines[..]));
     let hits: Vec<usize> = hits.by_ref().filter(|start| free(&(*start..start + event.lines.len()))).collect();
@@ -141,6 +148,15 @@ mod tests {
         assert_eq!(told("a b mine c d", &[event("a b c d", 1)]), "AA.AA");
         assert_eq!(told("a mine c } }", &[event("a b c }", 1)]), "A.AA.", "a lone common line goes with its run");
         assert_eq!(told("p } q }", &[event("a } b", 1)]), "....", "a common line alone proves nothing");
+    }
+
+    #[test]
+    fn repetition_costs_bounded_time() {
+        let file = vec![7; 200_000];
+        let event = Event { lines: vec![7; 100_000], line: 1, ..Event::default() };
+        let started = std::time::Instant::now();
+        assert!(recognise(&file, &[event], |_, _| true).iter().all(Option::is_none));
+        assert!(started.elapsed().as_secs() < 5, "{:?}", started.elapsed());
     }
 
     #[test]

@@ -105,6 +105,7 @@ impl Project {
         let top = place.as_ref().and_then(|p| p.top.clone());
         let repository = top.map(|top| Repository::open(&top)).transpose()?;
         let head = repository.as_ref().and_then(|r| r.resolve("HEAD"));
+        let notice = notice.or_else(|| repository.as_ref().and_then(Repository::refused));
         Ok(Self { notice, place, ledger, repository, head })
     }
 }
@@ -213,7 +214,10 @@ fn of_paths(paths: &[PathBuf], cwd: &Path) -> anyhow::Result<(Vec<Traced>, Vec<S
             };
             let Some(name) = project.place.as_ref().and_then(|p| p.name(&task.path)) else { continue };
             let blamed = match (&mut project.repository, &project.head) {
-                (Some(repository), Some(head)) => committed_lines(repository, head, &name, &text)?,
+                (Some(repository), Some(head)) => committed_lines(repository, head, &name, &text).unwrap_or_else(|error| {
+                    notices.push(format!("{}: {error:#}", task.shown));
+                    vec![None; text.lines().count()]
+                }),
                 _ => vec![None; text.lines().count()],
             };
             let origins = sources.lines(&name, &text, &blamed, project.head.as_deref(), project.repository.as_mut())?;

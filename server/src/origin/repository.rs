@@ -52,6 +52,13 @@ impl Repository {
         Ok(Self { top: top.to_owned(), objects: Objects::start(top)?, commits: FxHashMap::default() })
     }
 
+    /// Why git does not read this repository, if it does not: it may belong to another user, or be damaged.
+    pub fn refused(&self) -> Option<String> {
+        let output = git(&self.top).args(["rev-parse", "--git-dir"]).output().ok()?;
+        let reason = String::from_utf8_lossy(&output.stderr).lines().next().unwrap_or("").to_owned();
+        (!output.status.success()).then(|| format!("git does not read the repository, so commits are not considered: {reason}"))
+    }
+
     /// The commit that a name stands for, if it does.
     pub fn resolve(&self, name: &str) -> Option<String> {
         crate::git::resolve(&self.top, name).ok()

@@ -212,3 +212,23 @@ fn a_ledger_that_cannot_be_read_is_told_and_the_rest_still_counts() {
     assert!(ran.err().contains("cannot be read") && ran.out().contains("agent 60% generic LLM"), "{}{}", ran.err(), ran.out());
     project.qualm(&["ledger", "verify"]).expect(2);
 }
+
+#[test]
+fn hostile_records_cannot_move_the_cursor() {
+    let project = repository(&[("a.py", APP)]);
+    let evil = commit(&project, "Work\n\nAssisted-by: \u{1b}[2Jx\u{202e}y");
+    let record = json!({
+        "version": "0.1.0", "id": "\u{1b}]0;x", "timestamp": "t", "vcs": { "type": "git", "revision": evil }, "tool": { "name": "\u{1b}[31m" },
+        "files": [{ "path": "a.py", "conversations": [{ "url": "\u{9b}x", "contributor": { "type": "ai", "model_id": "\u{202e}" },
+            "ranges": [{ "start_line": 2, "end_line": 4_000_000_000u32 }] }] }],
+    });
+    project.write(".agent-trace/traces.jsonl", record.to_string().as_bytes());
+    for args in [&["origin", "a.py"][..], &["origin"]] {
+        let out = project.qualm(args).expect(0).out();
+        assert!(out.contains("agent") && !out.contains(['\u{1b}', '\u{202e}', '\u{9b}']), "{out:?}");
+    }
+    project.qualm(&["origin", "a.py", "--json"]).expect(0).json();
+    // A repository that git refuses is told, not taken for one without commits.
+    project.write(".git/config", b"[core\n");
+    assert!(project.qualm(&["origin", "a.py"]).err().contains("git"), "told");
+}

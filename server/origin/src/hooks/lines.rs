@@ -43,15 +43,25 @@ pub(super) fn of_edit(edit: &Edit, after: Option<&str>) -> Vec<(Option<u32>, Str
         return new_lines(&prints(&edit.old), &edit.new, None);
     };
     let mut found = Vec::new();
+    let (mut counted, mut first, mut told_to) = (0, 0, 0);
     for at in places {
         let end = at + edit.new.len();
         let start_of_line = after[..at].rfind('\n').map_or(0, |n| n + 1);
         let end_of_line = if after[..end].ends_with('\n') { end } else { after[end..].find('\n').map_or(after.len(), |n| end + n) };
         let old = format!("{}{}{}", &after[start_of_line..at], edit.old, &after[end..end_of_line]);
-        let first = after[..start_of_line].bytes().filter(|b| *b == b'\n').count();
+        if at < told_to {
+            // On a line that the place before told already.
+            continue;
+        }
+        first += newlines(&after[counted..start_of_line]);
+        (counted, told_to) = (start_of_line, end_of_line);
         found.extend(new_lines(&prints(&old), &after[start_of_line..end_of_line], Some(first)));
     }
     found
+}
+
+fn newlines(text: &str) -> usize {
+    text.bytes().filter(|b| *b == b'\n').count()
 }
 
 /// Where the new text stands: the line that was told, every place if all were replaced, else the only one.
@@ -59,8 +69,9 @@ fn places(edit: &Edit, after: &str) -> Option<Vec<usize>> {
     const MANY: usize = 1000;
     let all: Vec<usize> = after.match_indices(edit.new.as_str()).map(|m| m.0).take(MANY).collect();
     if let Some(line) = edit.line {
-        let of = |at: usize| after[..at].bytes().filter(|b| *b == b'\n').count() as u32 + 1;
-        if let Some(at) = all.iter().find(|at| of(**at) == line) {
+        let start = after.split_inclusive('\n').take(line as usize - 1).map(str::len).sum::<usize>();
+        let end = after[start..].find('\n').map_or(after.len(), |n| start + n);
+        if let Some(at) = all.iter().find(|at| (start..=end).contains(*at)) {
             return Some(vec![*at]);
         }
     }
@@ -101,6 +112,10 @@ mod tests {
         assert_eq!(of_edit(&edit("print(1)", "log(1)"), Some(twice)), [(None, "log(1)\n".to_owned())]);
         let all = Edit { all: true, ..edit("print(1)", "log(1)") };
         assert_eq!(of_edit(&all, Some(twice)).iter().map(|h| h.0).collect::<Vec<_>>(), [Some(1), Some(3)]);
+        let same_line = Edit { all: true, ..edit("a", "bb") };
+        assert_eq!(of_edit(&same_line, Some("x\nbb + bb\n")), [(Some(2), "bb + bb\n".to_owned())]);
+        let told = Edit { line: Some(99), ..edit("print(1)", "log(1)") };
+        assert_eq!(of_edit(&told, Some(twice)), [(None, "log(1)\n".to_owned())]);
         let told = Edit { line: Some(3), ..edit("print(1)", "log(1)") };
         assert_eq!(of_edit(&told, Some(twice)), [(Some(3), "log(1)\n".to_owned())]);
     }
