@@ -88,7 +88,7 @@ impl<'l> Sources<'l> {
         let lines: Vec<&str> = text.lines().collect();
         let prints: Vec<u64> = lines.iter().map(|l| line_print(l)).collect();
         let commits: Vec<Option<Commit>> = blamed.iter().map(|b| Some(repository.as_deref_mut()?.commit(&b.as_ref()?.commit))).collect();
-        let events = self.events(name)?;
+        let events = self.events(name, blamed)?;
         let recognised = recognise(&prints, &events, |line, event| {
             // A line that was committed before the event cannot come from it.
             let committed = commits.get(line).and_then(Option::as_ref).map(|c| c.time.saturating_mul(1000).saturating_add(999));
@@ -111,10 +111,18 @@ impl<'l> Sources<'l> {
         Ok(origins)
     }
 
-    fn events(&self, name: &str) -> anyhow::Result<Vec<Event>> {
+    /// The events of a file, under the names it had before too.
+    fn events(&self, name: &str, blamed: &[Option<Blamed>]) -> anyhow::Result<Vec<Event>> {
         let Some(ledger) = self.ledger else { return Ok(Vec::new()) };
-        let records = ledger.query(&Query::file(name))?;
-        Ok(records.into_iter().map(|r| r.event).filter(|e| matches!(e.action, Action::Insert | Action::Relabel)).collect())
+        let mut names: Vec<&str> = blamed.iter().flatten().map(|b| b.path.as_str()).filter(|n| *n != name).collect();
+        names.sort_unstable();
+        names.dedup();
+        let mut events = Vec::new();
+        for name in names.into_iter().chain([name]) {
+            let records = ledger.query(&Query::file(name))?.into_iter().map(|r| r.event);
+            events.extend(records.filter(|e| matches!(e.action, Action::Insert | Action::Relabel)));
+        }
+        Ok(events)
     }
 
     /// A record of another tool (or our own note) about the line.

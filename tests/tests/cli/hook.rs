@@ -120,3 +120,21 @@ fn many_hooks_at_once_all_get_through() {
     });
     assert_eq!(events(&project), 8);
 }
+
+#[test]
+fn outside_of_repositories_the_ledger_is_in_the_users_state_folder() {
+    use std::io::Write;
+    let project = Project::new(&[("src/app.py", EDITED)]);
+    let state = tempfile::tempdir().unwrap();
+    let run = |args: &[&str], input: &[u8]| {
+        let mut command = super::command(&project.path(), args);
+        let mut child = command.env("XDG_STATE_HOME", state.path()).stdin(std::process::Stdio::piped()).spawn().unwrap();
+        child.stdin.take().unwrap().write_all(input).unwrap();
+        Ran(child.wait_with_output().unwrap())
+    };
+    assert_eq!(run(&["hook", "claude"], &edit(&project, "src/app.py")).expect(0).err(), "");
+    assert!(state.path().join("qualm/ledger.sqlite").is_file() && !project.path().join(".git").exists());
+    let report = run(&["origin", "src/app.py", "--json"], b"").expect(0).json();
+    let regions = report["files"][0]["regions"].as_array().unwrap();
+    assert_eq!(regions.iter().map(|r| r["origin"].as_str().unwrap()).collect::<Vec<_>>(), ["unknown", "agent"]);
+}

@@ -88,6 +88,17 @@ fn what_an_agent_wrote_stays_its_own_through_edits_and_commits() {
 }
 
 #[test]
+fn a_renamed_file_keeps_its_origins() {
+    let project = repository(&[("a.py", APP)]);
+    commit(&project, "Start");
+    agent_edit(&project, "a.py", "    return os.name\n", "    x = os.name\n    return x\n");
+    commit(&project, "Work");
+    project.git(&["mv", "a.py", "b.py"]);
+    commit(&project, "Rename");
+    assert_eq!(regions(&project, "b.py"), ["1-3 unknown  0.0", "4-5 agent claude-code 0.99"]);
+}
+
+#[test]
 fn lines_committed_before_an_edit_are_not_its_own() {
     let project = repository(&[("a.py", APP)]);
     project.git(&["add", "-A"]);
