@@ -10,5 +10,7 @@ mod lifecycle;
 mod model;
 #[path = "lsp/order.rs"]
 mod order;
+#[path = "lsp/origin.rs"]
+mod origin;
 #[path = "lsp/text.rs"]
 mod text;

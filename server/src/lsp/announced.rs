@@ -45,6 +45,12 @@ pub struct Announced {
     pub show_document: bool,
     /// Progress the server begins.
     pub progress: bool,
+    /// Code lenses.
+    pub lenses: bool,
+    /// Lenses may be asked for again.
+    pub lens_refresh: bool,
+    /// Inlay hints.
+    pub hints: bool,
 }
 
 impl Announced {
@@ -87,6 +93,9 @@ impl Announced {
             commands: there("/workspace/executeCommand") || lists("/textDocument/codeAction/resolveSupport/properties", "command"),
             show_document: yes("/window/showDocument/support"),
             progress: yes("/window/workDoneProgress"),
+            lenses: there("/textDocument/codeLens"),
+            lens_refresh: yes("/workspace/codeLens/refreshSupport"),
+            hints: there("/textDocument/inlayHint"),
         }
     }
 }

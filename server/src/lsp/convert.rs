@@ -1,8 +1,14 @@
 //! The only place that builds protocol structures: byte offsets and the engine's terms on one side, the protocol on the other.
 
-use super::{announced::Announced, document::Change, text::Encoding};
+use super::{
+    announced::Announced,
+    document::Change,
+    origin::{self, Region},
+    text::Encoding,
+};
 use crate::workspace::Problem;
 use qualm_engine::{Edit, Finding, RuleSet, Severity};
+use qualm_origin::{Kind, Origin};
 use ropey::Rope;
 use serde_json::{Value, json};
 use std::{
@@ -20,6 +26,12 @@ pub mod command {
     pub const EXPLAIN: &str = "qualm.explain";
     /// Vets every file of the workspace.
     pub const VET_WORKSPACE: &str = "qualm.vetWorkspace";
+    /// Tells where text came from; argument: the parameters of `qualm/origin`.
+    pub const ORIGIN: &str = "qualm.origin";
+    /// Corrects where a range came from; arguments: URI, kind, range.
+    pub const RELABEL: &str = "qualm.relabel";
+    /// Notes that somebody looked at a range; arguments: URI, range.
+    pub const REVIEW: &str = "qualm.review";
 }
 
 /// The kind of the action that applies every safe rewrite.
@@ -50,7 +62,7 @@ pub fn initialize_result(announced: &Announced) -> InitializeResult {
         work_done_progress_options: WorkDoneProgressOptions::default(),
     };
     let commands = ExecuteCommandOptions {
-        commands: vec![command::EXPLAIN.into(), command::VET_WORKSPACE.into()],
+        commands: [command::EXPLAIN, command::VET_WORKSPACE, command::ORIGIN, command::RELABEL, command::REVIEW].map(Into::into).into(),
         work_done_progress_options: WorkDoneProgressOptions { work_done_progress: Some(true) },
     };
     let folders = WorkspaceFoldersServerCapabilities { supported: Some(true), change_notifications: Some(OneOf::Left(true)) };
@@ -63,6 +75,10 @@ pub fn initialize_result(announced: &Announced) -> InitializeResult {
             hover_provider: Some(true.into()),
             diagnostic_provider: announced.pull.then_some(DiagnosticServerCapabilities::Options(diagnostics)),
             execute_command_provider: Some(commands),
+            code_lens_provider: announced.lenses.then_some(CodeLensOptions { resolve_provider: Some(false) }),
+            // Where there are lenses, hints would say the same twice.
+            inlay_hint_provider: (announced.hints && !announced.lenses).then_some(OneOf::Left(true)),
+            experimental: Some(json!({"qualmOrigin": true})),
             workspace: Some(WorkspaceServerCapabilities { workspace_folders: Some(folders), file_operations: None }),
             ..ServerCapabilities::default()
         },
@@ -146,9 +162,67 @@ impl Place<'_> {
     }
 
     /// All findings as diagnostics, in their order.
-    pub fn diagnostics(&self, findings: &[Finding], rules: &RuleSet, other: OtherFile<'_>) -> Vec<Diagnostic> {
+    pub fn diagnostics(&self, findings: &[Finding], rules: &RuleSet, regions: &[Region], other: OtherFile<'_>) -> Vec<Diagnostic> {
         let mut files = HashMap::new();
-        findings.iter().map(|f| self.diagnostic(f, rules, other, &mut files)).collect()
+        let told = |f: &Finding| {
+            let mut diagnostic = self.diagnostic(f, rules, other, &mut files);
+            if let Some(region) = regions.iter().find(|r| f.span.start < r.range.end && r.range.start < f.span.end) {
+                diagnostic.message = format!("{} ({})", diagnostic.message, origin::short(&region.origin));
+            }
+            diagnostic
+        };
+        findings.iter().map(told).collect()
+    }
+
+    /// What is said at a foreign region: where it came from, how long it is, what is open in it.
+    pub fn lenses(&self, regions: &[Region], findings: &[Finding]) -> Vec<CodeLens> {
+        let lens = |region: &Region| {
+            let range = self.range(&region.range);
+            let arguments = if region.reviewed { Vec::new() } else { vec![json!(self.uri.as_str()), json!(range)] };
+            let title = origin::summary(region, findings, self.rope);
+            let command = if region.reviewed { String::new() } else { command::REVIEW.into() };
+            let line = Range { start: range.start, end: range.start };
+            CodeLens { range: line, command: Some(Command { title, command, arguments: Some(arguments) }), data: None }
+        };
+        regions.iter().filter(|r| !r.range.is_empty()).map(lens).collect()
+    }
+
+    /// The same as hints behind the region's first line.
+    pub fn hints(&self, regions: &[Region], findings: &[Finding], wanted: Range) -> Vec<InlayHint> {
+        let mut out = Vec::new();
+        for region in regions {
+            let line = self.rope.byte_to_line(region.range.start);
+            let end = self.rope.line_to_byte(line) + self.rope.line(line).to_string().trim_end_matches(['\n', '\r']).len();
+            let position = self.range(&(end..end)).start;
+            if position.line < wanted.start.line || position.line > wanted.end.line {
+                continue;
+            }
+            out.push(InlayHint {
+                position,
+                label: InlayHintLabel::String(origin::summary(region, findings, self.rope)),
+                kind: None,
+                text_edits: None,
+                tooltip: Some(InlayHintTooltip::String(region.origin.describe())),
+                padding_left: Some(true),
+                padding_right: None,
+                data: None,
+            });
+        }
+        out
+    }
+
+    /// A document's runs of origin, for maps and marks.
+    pub fn runs(&self, runs: &[(Bytes<usize>, Origin)], regions: &[Region], version: i32) -> Value {
+        let one = |(bytes, origin): &(Bytes<usize>, Origin)| {
+            let region = regions.iter().find(|r| r.range.start <= bytes.start && bytes.end <= r.range.end);
+            json!({
+                "range": self.range(bytes), "kind": origin.kind.as_str(), "label": origin.kind.label(),
+                "description": origin.describe(), "evidence": origin.evidence.as_str(), "confidence": origin.confidence,
+                "tool": origin.tool, "model": origin.model, "foreign": origin.is_foreign(),
+                "reviewed": region.is_some_and(|r| r.reviewed),
+            })
+        };
+        json!({"version": version, "runs": runs.iter().map(one).collect::<Vec<_>>()})
     }
 
     fn diagnostic(
@@ -294,6 +368,26 @@ pub fn disabled(reason: String) -> CodeActionDisabled {
 /// The command that shows the page of a rule.
 pub fn explain(title: String, rule: &str) -> Command {
     Command { title, command: command::EXPLAIN.into(), arguments: Some(vec![json!(rule)]) }
+}
+
+/// The actions by which a person says where a foreign region came from, or that it was looked at.
+pub fn origin_actions(uri: &Uri, range: Range, reviewed: bool) -> Vec<CodeAction> {
+    let command = |title: &str, name: &str, arguments: Vec<Value>| {
+        let mut action = action(title.into(), CodeActionKind::QUICKFIX);
+        action.command = Some(Command { title: title.into(), command: name.into(), arguments: Some(arguments) });
+        action
+    };
+    let kinds = [("I wrote this", Kind::Typed), ("This is an assistant's", Kind::Agent), ("This is vendored code", Kind::Generated)];
+    let mut out: Vec<CodeAction> = kinds
+        .iter()
+        .map(|(title, kind)| {
+            command(&format!("Origin: {title}"), command::RELABEL, vec![json!(uri.as_str()), json!(kind.as_str()), json!(range)])
+        })
+        .collect();
+    if !reviewed {
+        out.push(command("Origin: mark as reviewed", command::REVIEW, vec![json!(uri.as_str()), json!(range)]));
+    }
+    out
 }
 
 /// A request to show a file to the user.

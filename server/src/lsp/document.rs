@@ -75,6 +75,8 @@ pub struct Document {
     pub desynced: bool,
     /// Edits since the text of the last answer.
     pub splices: Vec<Splice>,
+    /// What the changes of the last message took and brought.
+    pub taken: Vec<Taken>,
     /// When the text last changed.
     pub changed: Instant,
     /// Set when the analysis under way became useless.
@@ -93,6 +95,19 @@ pub struct Document {
     pub gave_up: bool,
 }
 
+/// What one change took and brought, for the origins of the text.
+#[derive(Clone, Debug)]
+pub struct Taken {
+    /// First byte, in the text as it was before this change.
+    pub at: usize,
+    #[allow(missing_docs)]
+    pub deleted: String,
+    #[allow(missing_docs)]
+    pub inserted: String,
+    /// The whole lines that hold `inserted`, after the change.
+    pub lines: String,
+}
+
 impl Document {
     /// A document as opened.
     pub fn new(uri: Uri, path: Option<PathBuf>, language: Option<Language>, stamp: Stamp, text: &str) -> Self {
@@ -107,6 +122,7 @@ impl Document {
             odd_breaks: has_lone_cr(text),
             desynced: false,
             splices: Vec::new(),
+            taken: Vec::new(),
             changed: Instant::now(),
             cancel: Arc::default(),
             busy: false,
@@ -126,6 +142,7 @@ impl Document {
         }
         self.changed = Instant::now();
         self.paused = false;
+        self.taken.clear();
         self.tree_is_current = false;
         // A full text mends everything, whatever came before it in the same message.
         let from = changes.iter().rposition(|c| c.range.is_none());
@@ -150,6 +167,7 @@ impl Document {
     }
 
     fn replace(&mut self, text: &str) {
+        self.taken.push(Taken { at: 0, deleted: String::from(&self.rope), inserted: text.to_owned(), lines: text.to_owned() });
         self.splices.push(Splice { start: 0, old_end: self.rope.len_bytes(), new_end: text.len() });
         self.rope = Rope::from_str(text);
         self.tree = None;
@@ -173,9 +191,14 @@ impl Document {
         self.odd_breaks |= after_cr || has_lone_cr(text) || (before_lf && text.ends_with('\r'));
         let start_position = self.point(start);
         let old_end_position = self.point(old_end);
+        let deleted = self.rope.slice(from..to).to_string();
         self.rope.remove(from..to);
         self.rope.insert(from, text);
         let new_end = start + text.len();
+        let lines = self.rope.byte_to_line(start)..=self.rope.byte_to_line(new_end);
+        let lines = self.rope.line_to_char(*lines.start())..self.rope.line_to_char((lines.end() + 1).min(self.rope.len_lines()));
+        let lines = self.rope.slice(lines).to_string();
+        self.taken.push(Taken { at: start, deleted, inserted: text.to_owned(), lines });
         if self.odd_breaks {
             self.tree = None;
         } else if let Some(tree) = &mut self.tree {

@@ -1,7 +1,10 @@
 //! The projects of a session: which settings, rules and other files a document is judged with. Opened when first
 //! needed, forgotten on reload. Everything here may read files and is called off the reading task, except [`Homes::reload`].
 
-use super::session::{Snapshot, lock};
+use super::{
+    origin,
+    session::{Snapshot, lock},
+};
 use crate::{
     config::{self, Config},
     files,
@@ -49,6 +52,11 @@ impl Home {
         self.workspace.strictness(if self.workspace.config.foreign.value { Foreign::All } else { Foreign::None })
     }
 
+    /// What of an open document is judged as foreign.
+    pub fn foreign_in(&self, snapshot: &Snapshot) -> Foreign {
+        self.workspace.strictness(if self.workspace.config.foreign.value { Foreign::All } else { origin::foreign(&snapshot.regions) })
+    }
+
     /// Findings as configured.
     pub fn analyse(&self, file: &Vetted, cache: &mut Cache, cancelled: &(dyn Fn() -> bool + Sync)) -> Option<Analysis> {
         self.workspace.analyse(file, cache, &*self.files, cancelled)
@@ -80,7 +88,7 @@ impl Home {
             Some(tree) if snapshot.tree_is_current => tree.clone(),
             old => syntax::parse(language, &text, old.as_ref(), || true)?,
         };
-        Some(SourceFile { path: self.name_of(snapshot), language, text, tree, foreign: self.foreign() })
+        Some(SourceFile { path: self.name_of(snapshot), language, text, tree, foreign: self.foreign_in(snapshot) })
     }
 
     /// A file of the project by its name, as the client has it or as it is on disk.

@@ -17,7 +17,7 @@ pub fn at(answer: &Answer, byte: usize) -> Vec<&Finding> {
 }
 
 /// The text: what and why, the input that exploits it, the rewrite.
-pub fn text(findings: &[&Finding], rules: &RuleSet, fix: Option<&Fix>, markdown: bool) -> String {
+pub fn text(findings: &[&Finding], rules: &RuleSet, fix: Option<&Fix>, origin: Option<&str>, markdown: bool) -> String {
     let mut lines = Vec::new();
     let Some(first) = findings.first() else { return String::new() };
     let rule = rules.rule(&first.rule);
@@ -26,6 +26,10 @@ pub fn text(findings: &[&Finding], rules: &RuleSet, fix: Option<&Fix>, markdown:
     names.extend(rule.iter().flat_map(|r| r.cwe.iter().map(|c| format!("CWE-{c}"))));
     lines.push(if markdown { format!("**{title}** `{}`", names.join("` `")) } else { format!("{title} ({})", names.join(", ")) });
     lines.push(plain(&first.message));
+    if let Some(origin) = origin {
+        let origin = plain(origin);
+        lines.push(if markdown { format!("*Origin:* {origin}") } else { format!("Origin: {origin}") });
+    }
     if let Some(rule) = rule {
         let why: Vec<String> = sentences(&rule.why);
         let lesson = sentences(&rule.lesson).into_iter().next();

@@ -11,6 +11,7 @@ mod convert;
 mod document;
 mod home;
 mod hover;
+mod origin;
 mod parent;
 mod publish;
 mod replay;
@@ -94,6 +95,8 @@ pub async fn serve(input: impl AsyncRead + Unpin, output: impl AsyncWrite + Unpi
         Qualm { session: state, client, parent, vetting: vet::Running::default(), tokens: 0.into() }
     })
     .custom_method("qualm/textHash", Qualm::text_hash)
+    .custom_method("qualm/origin", Qualm::origin_told)
+    .custom_method("qualm/originRuns", Qualm::origin_runs)
     .custom_method("window/workDoneProgress/cancel", Qualm::cancel_progress)
     .finish();
     let front = Front { inner: service, session: session.clone() };

@@ -5,7 +5,7 @@ use super::{
     actions::{self, Offer},
     answer::Answer,
     convert::{self, FIX_ALL, Place, command},
-    home, hover,
+    home, hover, origin,
     publish::Out,
     session::{Session, Snapshot},
     vet, work,
@@ -94,6 +94,61 @@ impl Qualm {
             }
             json!({"version": s.stamp.version, "hash": format!("{hash:016x}"), "desynced": s.desynced})
         }))
+    }
+
+    /// `qualm/origin`: an editor that knows more says where text came from.
+    // The library takes handlers of notifications as futures.
+    #[allow(clippy::unused_async)]
+    pub(super) async fn origin_told(&self, params: Value) {
+        self.told(params);
+    }
+
+    fn told(&self, params: Value) {
+        let Some(snapshot) = params.pointer("/textDocument/uri").and_then(Value::as_str).and_then(|uri| self.session.snapshot(uri)) else {
+            return;
+        };
+        // A place counts in the text it was said of only.
+        let same = params.pointer("/textDocument/version").is_none_or(|v| v.is_null() || *v == snapshot.stamp.version);
+        let place = Place { announced: self.session.announced(), uri: &snapshot.uri, rope: &snapshot.rope };
+        let range = params.get("range").filter(|_| same).and_then(|r| serde_json::from_value::<Range>(r.clone()).ok());
+        let range = range.map(|r| place.bytes(r));
+        match serde_json::from_value::<origin::Told>(params) {
+            Ok(told) => origin::told(&self.session, &snapshot.key, &told, range),
+            Err(error) => tracing::warn!("qualm/origin: {error}"),
+        }
+    }
+
+    /// `qualm/originRuns`: where each part of a document came from.
+    pub(super) async fn origin_runs(&self, params: Value) -> Result<Value> {
+        let snapshot = params.pointer("/textDocument/uri").and_then(Value::as_str).and_then(|uri| self.session.snapshot(uri));
+        let Some(snapshot) = snapshot else { return Ok(Value::Null) };
+        let runs = self.session.origin.runs(&snapshot.key);
+        // Whoever looks at the document only now would see a later text.
+        tokio::task::yield_now().await;
+        let place = Place { announced: self.session.announced(), uri: &snapshot.uri, rope: &snapshot.rope };
+        Ok(place.runs(&runs, &snapshot.regions, snapshot.stamp.version))
+    }
+
+    /// A person corrects an origin or reviews a region.
+    fn correct(&self, name: &str, arguments: &[Value]) -> Result<()> {
+        let wrong = || Error::invalid_params("a document, and a range in it, are needed");
+        let snapshot = arguments.first().and_then(Value::as_str).and_then(|uri| self.session.snapshot(uri)).ok_or_else(wrong)?;
+        let range = arguments.last().and_then(|r| serde_json::from_value::<Range>(r.clone()).ok()).ok_or_else(wrong)?;
+        let bytes = Place { announced: self.session.announced(), uri: &snapshot.uri, rope: &snapshot.rope }.bytes(range);
+        if name == command::REVIEW {
+            self.session.origin.review(&snapshot.key, bytes);
+        } else {
+            let kind = arguments.get(1).and_then(Value::as_str).and_then(|k| k.parse().ok()).ok_or_else(wrong)?;
+            let author = std::env::var("USER").or_else(|_| std::env::var("USERNAME")).unwrap_or_else(|_| "somebody here".into());
+            self.session.origin.relabel(&snapshot.key, bytes, kind, &author);
+            origin::saved(&self.session, &snapshot.key);
+        }
+        origin::again(&self.session, &snapshot.key);
+        if self.session.announced().lens_refresh {
+            let client = self.client.clone();
+            tokio::spawn(async move { client.code_lens_refresh().await });
+        }
+        Ok(())
     }
 
     // The library takes handlers of notifications as futures.
@@ -233,14 +288,20 @@ impl LanguageServer for Qualm {
         let document = params.text_document;
         let key = document.uri.as_str().to_owned();
         self.session.open(document.uri.clone(), &document.language_id, document.version, &document.text);
+        let path = self.session.snapshot(&key).and_then(|s| s.path);
+        origin::opened(&self.session, &key, path);
         self.session.send(Out::Opened(document.uri));
         self.wake(&key);
     }
 
     async fn did_change(&self, params: DidChangeTextDocumentParams) {
         let key = params.text_document.uri.as_str();
-        if self.session.change(key, params.text_document.version, &convert::changes(params.content_changes)) {
+        let changed = self.session.change(key, params.text_document.version, &convert::changes(params.content_changes));
+        if changed.analyse {
             self.wake(key);
+        }
+        if changed.burst {
+            origin::ask_hooks(&self.session, key);
         }
     }
 
@@ -255,6 +316,7 @@ impl LanguageServer for Qualm {
     }
 
     async fn did_save(&self, params: DidSaveTextDocumentParams) {
+        origin::saved(&self.session, params.text_document.uri.as_str());
         let configuration = file_path(&params.text_document.uri).is_some_and(|p| home::is_configuration(&p));
         // A client that watches files tells of all but the moment of this very save; others tell nothing.
         if configuration || !self.session.announced().watch {
@@ -318,6 +380,7 @@ impl LanguageServer for Qualm {
         let Some(answer) = self.answer(&snapshot).await else { return Ok(None) };
         let bytes = Place { announced, uri: &snapshot.uri, rope: &snapshot.rope }.bytes(params.range);
         let lazy = announced.lazy;
+        let (bytes_start, bytes_end) = (bytes.start, bytes.end);
         let worked = work::guarded(&self.session, move || {
             let offers = if quick { actions::offers(&snapshot, &answer, &bytes) } else { Vec::new() };
             let rules = answer.home.workspace.engine.rules();
@@ -334,6 +397,15 @@ impl LanguageServer for Qualm {
             return Ok(None);
         }
         let mut out = self.menu(&snapshot, &answer, offers, &params);
+        if quick
+            && announced.commands
+            && let Some(region) =
+                snapshot.regions.iter().find(|r| r.range.start <= bytes_end && bytes_start < r.range.end.max(r.range.start + 1))
+        {
+            let place = Place { announced, uri: &snapshot.uri, rope: &snapshot.rope };
+            let actions = convert::origin_actions(&snapshot.uri, place.range(&region.range), region.reviewed);
+            out.extend(actions.into_iter().map(CodeActionOrCommand::from));
+        }
         if promising && (lazy || edits.is_some()) {
             let mut action = convert::action("Apply every safe rewrite".into(), CodeActionKind::new(FIX_ALL));
             match edits {
@@ -391,11 +463,34 @@ impl LanguageServer for Qualm {
                 .into_iter()
                 .find(|o| actions::findings(&answer)[o.index] == first)
                 .and_then(|o| o.fix.ok());
-            let text = hover::text(&found.iter().collect::<Vec<_>>(), answer.home.workspace.engine.rules(), fix.as_ref(), markdown);
+            let region = snapshot.regions.iter().find(|r| first.span.start < r.range.end && r.range.start < first.span.end);
+            let origin = region.map(|r| r.origin.describe());
+            let rules = answer.home.workspace.engine.rules();
+            let text = hover::text(&found.iter().collect::<Vec<_>>(), rules, fix.as_ref(), origin.as_deref(), markdown);
             let place = Place { announced: session.announced(), uri: &snapshot.uri, rope: &snapshot.rope };
             convert::hover(text, markdown, place.range(&first.span))
         });
         Ok(worked.await)
+    }
+
+    async fn code_lens(&self, params: CodeLensParams) -> Result<Option<Vec<CodeLens>>> {
+        let Some(snapshot) = self.session.snapshot(params.text_document.uri.as_str()) else { return Ok(None) };
+        if snapshot.regions.is_empty() {
+            return Ok(None);
+        }
+        let Some(answer) = self.answer(&snapshot).await else { return Err(Error::content_modified()) };
+        let place = Place { announced: self.session.announced(), uri: &snapshot.uri, rope: &snapshot.rope };
+        Ok(Some(place.lenses(&snapshot.regions, &answer.findings)))
+    }
+
+    async fn inlay_hint(&self, params: InlayHintParams) -> Result<Option<Vec<InlayHint>>> {
+        let Some(snapshot) = self.session.snapshot(params.text_document.uri.as_str()) else { return Ok(None) };
+        if snapshot.regions.is_empty() {
+            return Ok(None);
+        }
+        let Some(answer) = self.answer(&snapshot).await else { return Err(Error::content_modified()) };
+        let place = Place { announced: self.session.announced(), uri: &snapshot.uri, rope: &snapshot.rope };
+        Ok(Some(place.hints(&snapshot.regions, &answer.findings, params.range)))
     }
 
     async fn execute_command(&self, params: ExecuteCommandParams) -> Result<Option<LSPAny>> {
@@ -409,6 +504,14 @@ impl LanguageServer for Qualm {
             }
             command::VET_WORKSPACE => {
                 self.vet_workspace(params.work_done_progress_params.work_done_token);
+                Ok(None)
+            }
+            command::ORIGIN => {
+                self.told(params.arguments.into_iter().next().unwrap_or_default());
+                Ok(None)
+            }
+            command::RELABEL | command::REVIEW => {
+                self.correct(&params.command, &params.arguments)?;
                 Ok(None)
             }
             other => Err(Error::invalid_params(format!("unknown command {other}"))),

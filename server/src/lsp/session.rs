@@ -6,6 +6,7 @@ use super::{
     answer::Answer,
     document::{Change, Document, Splice, Stamp},
     home::{Home, Homes},
+    origin::{Provenance, Region},
     publish::Out,
 };
 use dashmap::DashMap;
@@ -43,6 +44,8 @@ pub struct Session {
     warm: Mutex<VecDeque<String>>,
     /// Projects.
     pub homes: Homes,
+    /// Where the text of open documents came from.
+    pub origin: Provenance,
     /// To the task that talks to the client.
     pub out: mpsc::UnboundedSender<Out>,
     /// How many analyses may run at a time.
@@ -77,6 +80,8 @@ pub struct Snapshot {
     pub answers: watch::Receiver<Option<Arc<Answer>>>,
     /// The document's cache.
     pub cache: Arc<Mutex<Cache>>,
+    /// Its foreign regions.
+    pub regions: Vec<Region>,
 }
 
 /// An analysis to be made.
@@ -95,6 +100,15 @@ pub struct Job {
     pub whole: bool,
     /// When the text last changed.
     pub changed: Instant,
+}
+
+/// What a change means.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Changed {
+    /// The document is to be analysed.
+    pub analyse: bool,
+    /// More came in at once than a hand brings.
+    pub burst: bool,
 }
 
 /// What happened when an answer was handed in.
@@ -119,6 +133,7 @@ impl Session {
             epochs: AtomicU64::new(0),
             warm: Mutex::default(),
             homes: Homes::default(),
+            origin: Provenance::default(),
             out,
             slots: Semaphore::new(cores.clamp(1, 4)),
             shut_down: AtomicBool::new(false),
@@ -167,19 +182,30 @@ impl Session {
         if let Some(path) = &document.path {
             self.homes.texts.set(path, &document.uri, &document.rope);
         }
+        self.origin.open(document.uri.as_str(), &document.rope);
         self.documents.insert(document.uri.as_str().to_owned(), document);
     }
 
-    /// A document changed. True: analyse it.
-    pub fn change(&self, key: &str, version: i32, changes: &[Change]) -> bool {
-        let Some(mut document) = self.documents.get_mut(key) else { return false };
+    /// A document changed.
+    pub fn change(&self, key: &str, version: i32, changes: &[Change]) -> Changed {
+        let Some(mut document) = self.documents.get_mut(key) else { return Changed::default() };
         if let Err(error) = document.change(version, changes, self.announced().encoding) {
             tracing::warn!("the client's copy of a document and ours differ ({error}); waiting for its full text");
         }
         if let Some(path) = &document.path {
             self.homes.texts.set(path, &document.uri, &document.rope);
         }
-        !document.desynced
+        let burst = self.origin.change(key, &document.taken, &document.rope);
+        document.taken.clear();
+        Changed { analyse: !document.desynced, burst }
+    }
+
+    /// What is foreign in a document changed: its answer no longer holds.
+    pub fn rejudge(&self, key: &str) {
+        if let Some(mut document) = self.documents.get_mut(key) {
+            document.stamp.epoch = self.next_epoch();
+            document.cancel.store(true, Ordering::Relaxed);
+        }
     }
 
     /// A document was closed; gives it back if it was open.
@@ -193,12 +219,13 @@ impl Session {
             self.homes.texts.remove(path);
         }
         lock(&self.warm).retain(|k| k != key);
+        self.origin.close(key);
         Some(document)
     }
 
     /// The document as it is now.
     pub fn snapshot(&self, key: &str) -> Option<Snapshot> {
-        self.documents.get(key).map(|d| snapshot(key, &d))
+        self.documents.get(key).map(|d| self.snapshot_of(key, &d))
     }
 
     /// True for the first who asks since the document was last at rest: the caller must then work on it.
@@ -226,7 +253,7 @@ impl Session {
             whole: d.paused,
             before,
             changed: d.changed,
-            snapshot: snapshot(key, d),
+            snapshot: self.snapshot_of(key, d),
         })
     }
 
@@ -322,20 +349,21 @@ impl Session {
             document.cache = Arc::default();
         }
     }
-}
 
-fn snapshot(key: &str, d: &Document) -> Snapshot {
-    Snapshot {
-        key: key.to_owned(),
-        uri: d.uri.clone(),
-        path: d.path.clone(),
-        language: d.language,
-        rope: d.rope.clone(),
-        tree: d.tree.clone(),
-        tree_is_current: d.tree_is_current,
-        stamp: d.stamp,
-        desynced: d.desynced,
-        answers: d.answers.subscribe(),
-        cache: d.cache.clone(),
+    fn snapshot_of(&self, key: &str, d: &Document) -> Snapshot {
+        Snapshot {
+            key: key.to_owned(),
+            uri: d.uri.clone(),
+            path: d.path.clone(),
+            language: d.language,
+            rope: d.rope.clone(),
+            tree: d.tree.clone(),
+            tree_is_current: d.tree_is_current,
+            stamp: d.stamp,
+            desynced: d.desynced,
+            answers: d.answers.subscribe(),
+            cache: d.cache.clone(),
+            regions: self.origin.regions(key),
+        }
     }
 }

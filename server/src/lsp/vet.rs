@@ -130,7 +130,7 @@ fn vet(session: &Session, path: &Path, stop: &AtomicBool) -> usize {
     let (Some(uri), rope) = (Uri::from_file_path(path), Rope::from_str(&text.text)) else { return 0 };
     let place = Place { announced: session.announced(), uri: &uri, rope: &rope };
     let other = |name: &str| home.other_file(&session.homes.texts, name);
-    let diagnostics = place.diagnostics(&analysis.findings, home.workspace.engine.rules(), &other);
+    let diagnostics = place.diagnostics(&analysis.findings, home.workspace.engine.rules(), &[], &other);
     session.send(Out::File(path.to_owned(), diagnostics));
     analysis.findings.len()
 }

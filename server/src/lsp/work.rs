@@ -194,7 +194,7 @@ fn analyse(session: &Session, job: &Job) -> Outcome {
         return done(Vec::new(), None, &[], None);
     }
     let text: Arc<str> = String::from(&snapshot.rope).into();
-    let foreign = home.foreign();
+    let foreign = home.foreign_in(snapshot);
     let failed = |message| {
         let answer = make(session, snapshot, snapshot.stamp, Arc::default(), None, &[], &home, true);
         Outcome::Failed(answer, message)
@@ -319,7 +319,7 @@ fn make(
     };
     let place = convert::Place { announced: session.announced(), uri: &snapshot.uri, rope: &snapshot.rope };
     let other = |name: &str| home.other_file(&session.homes.texts, name);
-    let diagnostics = place.diagnostics(&findings, home.workspace.engine.rules(), &other);
+    let diagnostics = place.diagnostics(&findings, home.workspace.engine.rules(), &snapshot.regions, &other);
     Answer {
         stamp,
         findings,

@@ -24,9 +24,16 @@ fn binary() -> &'static PathBuf {
     })
 }
 
-fn start() -> Child {
+/// The command with arguments.
+pub fn qualm(arguments: &[&str]) -> Command {
     let mut command = Command::new(binary());
-    command.arg("lsp").stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
+    command.args(arguments);
+    command
+}
+
+fn start() -> Child {
+    let mut command = qualm(&["lsp"]);
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
     command.spawn().unwrap()
 }
 

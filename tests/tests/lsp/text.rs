@@ -13,6 +13,8 @@ const START: &str = "import os\r\n\r\ndef f(x):\r\n    s = \"héllo 漢字 😀\
 /// After any session the findings are those of a freshly opened copy.
 async fn session(seed: u64, editor: &str, unit: Unit, steps: usize) {
     let folder = workspace();
+    // Where text came from is not part of this: all of it is vetted alike.
+    std::fs::write(folder.path().join("qualm.toml"), "foreign = true\n").unwrap();
     let root = real(&folder);
     let mut client = Client::start(handshake(editor, &root)).await;
     let pull = client.capabilities["diagnosticProvider"].is_object();
@@ -46,7 +48,7 @@ async fn session(seed: u64, editor: &str, unit: Unit, steps: usize) {
             let latest = &client.latest[&edited];
             if latest["version"] == version { latest["diagnostics"].clone() } else { Value::Null }
         };
-        let plain = |d: &Value| d.to_string().replace("b.py", "a.py");
+        let plain = |d: &Value| d.to_string().replace("b.py", "a.py").replace(" (came in at once)", "");
         if plain(&now) == plain(&fresh) {
             break;
         }

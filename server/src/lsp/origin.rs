@@ -1,0 +1,484 @@
+//! Where the text of open documents came from: one tracker a document, fed by what the protocol shows, by what the editor
+//! tells (`qualm/origin`), and by what agents' hooks wrote into the ledger. What is known is kept in the ledger on save and
+//! found again on open.
+
+use super::{
+    document::Taken,
+    session::{Session, lock},
+    work,
+};
+use qualm_engine::Foreign;
+use qualm_origin::{
+    About, Change, Elsewhere, Evidence, Kind, Memory, Origin, OriginId, Run, Runs, Signal, Tracker,
+    ledger::{Action, Durability, Event, Hash, Ledger, Options, Place, Query, event::line_print},
+    memory::JOIN_WINDOW,
+    recognise::recognise,
+};
+use ropey::Rope;
+use std::{
+    collections::{HashMap, HashSet},
+    ops::Range,
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex},
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
+
+/// Longer texts are not looked for elsewhere, and no copy of them is noticed.
+const MAX_SEARCH: usize = 256 * 1024;
+/// When the ledger is asked whether a hook explains what came in at once.
+const ASK_AFTER: [Duration; 3] = [Duration::from_millis(150), Duration::from_secs(2), Duration::from_secs(6)];
+
+/// Milliseconds since 1970.
+pub fn now() -> i64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| i64::try_from(d.as_millis()).unwrap_or(i64::MAX))
+}
+
+/// The origins of all open documents.
+#[derive(Default)]
+pub struct Provenance {
+    state: Mutex<State>,
+    ledgers: Mutex<HashMap<PathBuf, Arc<Ledger>>>,
+}
+
+#[derive(Default)]
+struct State {
+    memory: Memory,
+    documents: HashMap<String, Kept>,
+    numbers: u64,
+}
+
+struct Kept {
+    rope: Rope,
+    tracker: Tracker,
+    /// What the ledger has already.
+    written: HashSet<(OriginId, Hash)>,
+}
+
+/// A foreign region, for lenses and maps.
+#[derive(Clone, Debug)]
+pub struct Region {
+    /// Bytes.
+    pub range: Range<usize>,
+    /// What it is.
+    pub origin: Origin,
+    /// A person looked at all of it.
+    pub reviewed: bool,
+}
+
+/// What of a text is judged as foreign.
+pub fn foreign(regions: &[Region]) -> Foreign {
+    let mut ranges: Vec<Range<usize>> = Vec::new();
+    for region in regions {
+        match ranges.last_mut() {
+            Some(last) if last.end == region.range.start => last.end = region.range.end,
+            _ => ranges.push(region.range.clone()),
+        }
+    }
+    if ranges.is_empty() { Foreign::None } else { Foreign::Ranges(ranges) }
+}
+
+/// Open documents other than the place that was just changed.
+struct Open<'s> {
+    documents: &'s HashMap<String, Kept>,
+    own: (&'s Rope, Option<&'s Runs>),
+    changed: Range<usize>,
+}
+
+impl Elsewhere for Open<'_> {
+    fn find(&self, text: &str) -> Option<Vec<Run>> {
+        if text.len() > MAX_SEARCH {
+            return None;
+        }
+        let runs =
+            |runs: &Runs, at: usize| runs.slice(at..at + text.len()).into_iter().map(|(r, origin)| Run { len: r.len(), origin }).collect();
+        if let (rope, Some(own)) = self.own {
+            let whole = String::from(rope);
+            let free = |at: &usize| *at >= self.changed.end || at + text.len() <= self.changed.start;
+            if let Some(at) = whole.match_indices(text).map(|(at, _)| at).find(free) {
+                return Some(runs(own, at));
+            }
+        }
+        self.documents.values().find_map(|d| {
+            let at = String::from(&d.rope).find(text)?;
+            Some(runs(d.tracker.runs(), at))
+        })
+    }
+}
+
+impl Provenance {
+    /// A document was opened: nothing is known of its text.
+    pub fn open(&self, key: &str, rope: &Rope) {
+        let state = &mut *lock(&self.state);
+        state.numbers += 1;
+        let tracker = Tracker::open(state.numbers, rope.len_bytes(), OriginId::PRESENT);
+        state.documents.insert(key.to_owned(), Kept { rope: rope.clone(), tracker, written: HashSet::new() });
+    }
+
+    /// A document was closed.
+    pub fn close(&self, key: &str) {
+        lock(&self.state).documents.remove(key);
+    }
+
+    /// Changes of one message, in order, and the text after them. True: more came in at once than a hand brings.
+    pub fn change(&self, key: &str, taken: &[Taken], rope: &Rope) -> bool {
+        let state = &mut *lock(&self.state);
+        let Some(mut kept) = state.documents.remove(key) else { return false };
+        let much = taken.iter().any(|t| t.inserted.chars().nth(2).is_some() && !t.inserted.trim().is_empty());
+        let before = much.then(|| kept.tracker.runs().clone());
+        let changed = taken.iter().fold(usize::MAX..0, |r, t| r.start.min(t.at)..r.end.max(t.at + t.deleted.len()));
+        let changes: Vec<Change<'_>> =
+            taken.iter().map(|t| Change { at: t.at, deleted: &t.deleted, inserted: &t.inserted, lines: &t.lines }).collect();
+        let open = Open { documents: &state.documents, own: (&kept.rope, before.as_ref()), changed };
+        kept.tracker.change(&mut state.memory, &changes, now(), &open);
+        kept.rope = rope.clone();
+        // Should they ever differ, nothing is known rather than something false.
+        if kept.tracker.runs().len() != rope.len_bytes() {
+            tracing::error!("the origins of a document do not cover its text; they are forgotten");
+            state.numbers += 1;
+            kept.tracker = Tracker::open(state.numbers, rope.len_bytes(), OriginId::PRESENT);
+        }
+        state.documents.insert(key.to_owned(), kept);
+        much
+    }
+
+    /// All runs of a document with their origins.
+    pub fn runs(&self, key: &str) -> Vec<(Range<usize>, Origin)> {
+        let state = &*lock(&self.state);
+        let Some(kept) = state.documents.get(key) else { return Vec::new() };
+        let runs = kept.tracker.runs();
+        runs.slice(0..runs.len()).into_iter().map(|(range, id)| (range, state.memory.origins.get(id).clone())).collect()
+    }
+
+    /// The foreign regions of a document; what touches and is of one kind is one region.
+    pub fn regions(&self, key: &str) -> Vec<Region> {
+        let state = &*lock(&self.state);
+        let Some(kept) = state.documents.get(key) else { return Vec::new() };
+        let mut out: Vec<Region> = Vec::new();
+        for r in kept.tracker.regions(&state.memory) {
+            let origin = state.memory.origins.get(r.origin);
+            match out.last_mut() {
+                Some(last) if last.range.end == r.range.start && last.origin.kind == origin.kind => last.range.end = r.range.end,
+                _ => out.push(Region { range: r.range, origin: origin.clone(), reviewed: false }),
+            }
+        }
+        for region in &mut out {
+            region.reviewed = kept.tracker.is_reviewed(&region.range);
+        }
+        out
+    }
+
+    /// The editor, a hook or a person said where text came from. True: the document's origins are others now.
+    pub fn told(&self, key: &str, range: Option<Range<usize>>, signal: &Signal) -> bool {
+        let state = &mut *lock(&self.state);
+        let Some(kept) = state.documents.get_mut(key) else { return false };
+        let before = kept.tracker.foreign(&state.memory);
+        match range {
+            Some(range) => kept.tracker.told(&mut state.memory, range, signal.origin.clone()),
+            None => {
+                kept.tracker.signal(&mut state.memory, signal);
+                state.memory.expect(signal.clone());
+            }
+        }
+        kept.tracker.foreign(&state.memory) != before
+    }
+
+    /// Whether this text stands in an open document.
+    pub fn is_known(&self, text: &str) -> bool {
+        let text = text.trim();
+        let state = &*lock(&self.state);
+        !text.is_empty() && text.len() <= MAX_SEARCH && state.documents.values().any(|d| String::from(&d.rope).contains(text))
+    }
+
+    /// A person corrects an origin, or says that a region was looked at.
+    pub fn relabel(&self, key: &str, range: Range<usize>, kind: Kind, author: &str) {
+        let state = &mut *lock(&self.state);
+        if let Some(kept) = state.documents.get_mut(key) {
+            kept.tracker.relabel(&mut state.memory, range, kind, author, now());
+        }
+    }
+
+    /// See [`Tracker::review`].
+    pub fn review(&self, key: &str, range: Range<usize>) {
+        if let Some(kept) = lock(&self.state).documents.get_mut(key) {
+            kept.tracker.review(range);
+        }
+    }
+
+    /// The ledger of a file.
+    fn ledger(&self, path: &Path) -> Option<(Arc<Ledger>, String)> {
+        let place = Place::of(path)?;
+        let name = place.name(path)?;
+        let ledger = lock(&self.ledgers)
+            .entry(place.file.clone())
+            .or_insert_with(|| {
+                let options = Options { durability: Durability::Process, ..Options::default() };
+                let ledger = Ledger::open(Some(&place), options);
+                if let Some(notice) = ledger.notice() {
+                    tracing::warn!("{notice}");
+                }
+                Arc::new(ledger)
+            })
+            .clone();
+        Some((ledger, name))
+    }
+
+    /// Finds again what the ledger knows of a document that was just opened. Reads files; true: something foreign is in it.
+    pub fn restore(&self, key: &str, path: &Path) -> bool {
+        let Some((ledger, name)) = self.ledger(path) else { return false };
+        let Ok(records) = ledger.query(&Query::file(&name)) else { return false };
+        let events: Vec<Event> =
+            records.into_iter().map(|r| r.event).filter(|e| matches!(e.action, Action::Insert | Action::Relabel)).collect();
+        if events.is_empty() {
+            return false;
+        }
+        let Some(rope) = lock(&self.state).documents.get(key).map(|d| d.rope.clone()) else { return false };
+        let text = String::from(&rope);
+        let lines: Vec<&str> = text.split_inclusive('\n').collect();
+        let prints: Vec<u64> = lines.iter().map(|l| line_print(l)).collect();
+        let found = recognise(&prints, &events, |_, _| true);
+        let state = &mut *lock(&self.state);
+        let Some(kept) = state.documents.get_mut(key) else { return false };
+        // Whoever typed already knows better.
+        if kept.rope != rope {
+            return false;
+        }
+        let mut runs: Vec<Run> = Vec::new();
+        for (line, found) in lines.iter().zip(&found) {
+            let origin = match found {
+                Some(f) => state.memory.origins.intern(&events[f.event].believed()),
+                None => OriginId::PRESENT,
+            };
+            runs.push(Run { len: line.len(), origin });
+        }
+        state.numbers += 1;
+        kept.tracker = Tracker::with(state.numbers, Runs::of(&runs));
+        !kept.tracker.foreign(&state.memory).is_empty()
+    }
+
+    /// Writes into the ledger what is known of a document that was saved. Writes files.
+    pub fn save(&self, key: &str, path: &Path) {
+        let (events, marks) = {
+            let state = &*lock(&self.state);
+            let Some(kept) = state.documents.get(key) else { return };
+            let Some((_, name)) = self.ledger(path) else { return };
+            let text = String::from(&kept.rope);
+            let mut events = Vec::new();
+            let mut marks = Vec::new();
+            for (id, first, block) in blocks(&text, kept.tracker.runs()) {
+                let origin = state.memory.origins.get(id);
+                let event = Event::of_origin(origin, &name, first as u32 + 1, block);
+                if origin != &Origin::present() && !kept.written.contains(&(id, event.hash)) {
+                    marks.push((id, event.hash));
+                    events.push(event);
+                }
+            }
+            (events, marks)
+        };
+        let Some((ledger, _)) = self.ledger(path).filter(|_| !events.is_empty()) else { return };
+        match ledger.append(&events) {
+            Ok(_) => {
+                if let Some(kept) = lock(&self.state).documents.get_mut(key) {
+                    kept.written.extend(marks);
+                }
+            }
+            Err(error) => tracing::warn!("where the saved text came from could not be kept: {error}"),
+        }
+    }
+
+    /// What hooks have told of a file lately.
+    fn hooked(&self, path: &Path) -> Vec<Signal> {
+        let Some((ledger, name)) = self.ledger(path) else { return Vec::new() };
+        let query = Query { since: Some(now() - JOIN_WINDOW), ..Query::file(&name) };
+        let records = ledger.query(&query).unwrap_or_default();
+        records.iter().filter(|r| r.event.evidence.starts_with(Evidence::Hook.as_str())).filter_map(|r| r.event.signal()).collect()
+    }
+}
+
+/// Lines of one origin (that of most of the line), as `(origin, first line, text)`.
+fn blocks<'t>(text: &'t str, runs: &Runs) -> Vec<(OriginId, usize, &'t str)> {
+    let mut out: Vec<(OriginId, usize, Range<usize>)> = Vec::new();
+    let mut at = 0;
+    for (n, line) in text.split_inclusive('\n').enumerate() {
+        let range = at..at + line.len();
+        at = range.end;
+        let bare = range.start..range.start + line.trim_end().len().max(1);
+        let Some(id) = runs.slice(bare).into_iter().max_by_key(|(r, _)| r.len()).map(|(_, id)| id) else { continue };
+        match out.last_mut() {
+            Some((last, _, place)) if *last == id => place.end = range.end,
+            _ => out.push((id, n, range)),
+        }
+    }
+    out.into_iter().map(|(id, first, range)| (id, first, &text[range])).collect()
+}
+
+/// The origin in a few words, for a diagnostic.
+pub fn short(origin: &Origin) -> String {
+    let what = if origin.kind == Kind::Unknown { "came in at once" } else { origin.kind.label() };
+    if origin.tool.is_empty() { what.to_owned() } else { format!("{what}, {}", origin.tool) }
+}
+
+/// What is said at a region: "pasted from outside, 14 lines, 2 findings, review".
+pub fn summary(region: &Region, findings: &[qualm_engine::Finding], rope: &Rope) -> String {
+    let end = region.range.end.min(rope.len_bytes()).saturating_sub(1).max(region.range.start);
+    let lines = rope.byte_to_line(end) - rope.byte_to_line(region.range.start.min(rope.len_bytes())) + 1;
+    let open = findings.iter().filter(|f| f.span.start < region.range.end && region.range.start < f.span.end).count();
+    let plural = |n: usize, what: &str| if n == 1 { format!("1 {what}") } else { format!("{n} {what}s") };
+    let review = if region.reviewed { "reviewed" } else { "review" };
+    format!("{}, {}, {}, {review}", short(&region.origin), plural(lines, "line"), plural(open, "finding"))
+}
+
+/// A document was opened: what is known of it is looked up.
+pub fn opened(session: &Arc<Session>, key: &str, path: Option<PathBuf>) {
+    let Some(path) = path else { return };
+    let (session, key) = (session.clone(), key.to_owned());
+    tokio::task::spawn_blocking(move || {
+        if session.origin.restore(&key, &path) {
+            again(&session, &key);
+        }
+    });
+}
+
+/// A document was saved.
+pub fn saved(session: &Arc<Session>, key: &str) {
+    let Some(path) = session.snapshot(key).and_then(|s| s.path) else { return };
+    let (session, key) = (session.clone(), key.to_owned());
+    tokio::task::spawn_blocking(move || session.origin.save(&key, &path));
+}
+
+/// Much came in at once: a hook may have told why, or will.
+pub fn ask_hooks(session: &Arc<Session>, key: &str) {
+    let Some(path) = session.snapshot(key).and_then(|s| s.path) else { return };
+    let (session, key) = (session.clone(), key.to_owned());
+    tokio::spawn(async move {
+        let mut waited = Duration::ZERO;
+        for at in ASK_AFTER {
+            tokio::time::sleep(at - waited).await;
+            waited = at;
+            let (worker, key, path) = (session.clone(), key.clone(), path.clone());
+            let _ = tokio::task::spawn_blocking(move || {
+                let mut changed = false;
+                for signal in worker.origin.hooked(&path) {
+                    changed |= worker.origin.told(&key, None, &signal);
+                }
+                if changed {
+                    again(&worker, &key);
+                }
+            })
+            .await;
+        }
+    });
+}
+
+/// What is foreign in a document is something else now: it is judged anew.
+pub fn again(session: &Arc<Session>, key: &str) {
+    session.rejudge(key);
+    work::wake(session, key);
+}
+
+/// What an editor that knows more says of a change, before it or after it. All texts are optional.
+#[derive(Clone, Debug, Default, serde::Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Told {
+    /// `pasted`, `own-copy`, `completion`, `agent`, `tool`, `generated`, `checkout`; also `paste`, `inline-accept`,
+    /// `agent-edit`, `format`, `refactor`, `reload`.
+    pub kind: String,
+    /// Of a paste: `external`, `internal` or `unknown`.
+    pub source: String,
+    /// The text, when its place is not known yet.
+    pub text: String,
+    /// Who made it.
+    pub provider: String,
+    #[allow(missing_docs)]
+    pub model: String,
+    /// Session or conversation.
+    pub session_id: String,
+}
+
+impl Told {
+    /// The kind of origin. `None`: it says nothing.
+    pub fn kind(&self) -> Option<Kind> {
+        Some(match (self.kind.as_str(), self.source.as_str()) {
+            ("paste" | "pasted", "internal") => Kind::OwnCopy,
+            ("paste" | "pasted", "unknown") => return None,
+            ("paste", _) => Kind::Pasted,
+            ("inline-accept", _) => Kind::Completion,
+            ("agent-edit", _) => Kind::Agent,
+            ("format" | "refactor", _) => Kind::Tool,
+            ("reload", _) => Kind::Checkout,
+            (word, _) => word.parse().ok().filter(|k| !matches!(k, Kind::Unknown | Kind::Typed))?,
+        })
+    }
+}
+
+/// Takes what an editor told about a document. `range` are bytes of its present text, when the place is known.
+pub fn told(session: &Arc<Session>, key: &str, told: &Told, range: Option<Range<usize>>) {
+    let Some(kind) = told.kind() else { return };
+    if range.is_none() && told.text.is_empty() && kind != Kind::Checkout {
+        return;
+    }
+    // A copy of foreign text stays foreign; the search for its source knows better than the clipboard.
+    if kind == Kind::OwnCopy && session.origin.is_known(&told.text) {
+        return;
+    }
+    let time = now();
+    let origin = Origin::new(kind, Evidence::Editor, time).by(&told.provider, &told.model, &told.session_id);
+    let about = if told.text.is_empty() { About::Reload } else { About::text(&told.text) };
+    if session.origin.told(key, range, &Signal { origin, about, time }) {
+        again(session, key);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn taken(at: usize, deleted: &str, inserted: &str) -> Taken {
+        Taken { at, deleted: deleted.into(), inserted: inserted.into(), lines: inserted.into() }
+    }
+
+    const CODE: &str = "def f(x):\n    y = g(x)\n    z = h(y)\n    return z\n";
+
+    #[test]
+    fn a_paste_is_foreign_and_a_copy_is_not() {
+        let p = Provenance::default();
+        let foreign = |key: &str| super::foreign(&p.regions(key));
+        let rope = Rope::from_str(CODE);
+        p.open("a", &rope);
+        p.open("b", &Rope::from_str(""));
+        assert!(matches!(foreign("a"), Foreign::None), "what was there is not foreign");
+        p.change("b", &[taken(0, "", CODE)], &rope);
+        assert!(matches!(foreign("b"), Foreign::None), "a copy of what was there");
+        let other = "def other(x):\n    first = one(x)\n    second = two(first)\n    return second\n";
+        let both = Rope::from_str(&format!("{CODE}{other}"));
+        assert!(p.change("b", &[taken(CODE.len(), "", other)], &both));
+        assert!(foreign("b").touches(&(CODE.len()..CODE.len() + 1)) && !foreign("b").touches(&(0..CODE.len())));
+        p.relabel("b", CODE.len()..both.len_bytes(), Kind::Typed, "me");
+        assert!(matches!(foreign("b"), Foreign::None));
+    }
+
+    #[test]
+    fn what_was_saved_is_found_again() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::create_dir(folder.path().join(".git")).unwrap();
+        std::fs::write(folder.path().join(".git/HEAD"), "ref: refs/heads/main\n").unwrap();
+        let path = folder.path().join("a.py");
+        let rope = Rope::from_str(CODE);
+        {
+            let p = Provenance::default();
+            p.open("a", &Rope::from_str(""));
+            p.change("a", &[taken(0, "", CODE)], &rope);
+            p.save("a", &path);
+            p.save("a", &path);
+            let (ledger, name) = p.ledger(&path).unwrap();
+            assert_eq!(ledger.query(&Query::file(&name)).unwrap().len(), 1, "nothing is written twice");
+        }
+        let p = Provenance::default();
+        let moved = Rope::from_str(&format!("import os\n\n{CODE}"));
+        p.open("a", &moved);
+        assert!(p.restore("a", &path));
+        let regions = p.regions("a");
+        assert_eq!(regions.len(), 1);
+        assert_eq!(regions[0].range, 11..11 + CODE.len());
+        assert!(!regions[0].reviewed);
+    }
+}
