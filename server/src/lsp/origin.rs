@@ -125,10 +125,11 @@ impl Provenance {
         let Some(mut kept) = state.documents.remove(key) else { return false };
         let much = taken.iter().any(|t| t.inserted.chars().nth(2).is_some() && !t.inserted.trim().is_empty());
         let before = much.then(|| kept.tracker.runs().clone());
-        let changed = taken.iter().fold(usize::MAX..0, |r, t| r.start.min(t.at)..r.end.max(t.at + t.deleted.len()));
+        let first = taken.iter().map(|t| t.at).min().unwrap_or(0);
+        let last = taken.iter().map(|t| t.at + t.deleted.len()).max().unwrap_or(0);
         let changes: Vec<Change<'_>> =
             taken.iter().map(|t| Change { at: t.at, deleted: &t.deleted, inserted: &t.inserted, lines: &t.lines }).collect();
-        let open = Open { documents: &state.documents, own: (&kept.rope, before.as_ref()), changed };
+        let open = Open { documents: &state.documents, own: (&kept.rope, before.as_ref()), changed: first..last };
         kept.tracker.change(&mut state.memory, &changes, now(), &open);
         kept.rope = rope.clone();
         // Should they ever differ, nothing is known rather than something false.
@@ -350,10 +351,9 @@ pub fn ask_hooks(session: &Arc<Session>, key: &str) {
     let Some(path) = session.snapshot(key).and_then(|s| s.path) else { return };
     let (session, key) = (session.clone(), key.to_owned());
     tokio::spawn(async move {
-        let mut waited = Duration::ZERO;
+        let from = tokio::time::Instant::now();
         for at in ASK_AFTER {
-            tokio::time::sleep(at - waited).await;
-            waited = at;
+            tokio::time::sleep_until(from + at).await;
             let (worker, key, path) = (session.clone(), key.clone(), path.clone());
             let _ = tokio::task::spawn_blocking(move || {
                 let mut changed = false;
