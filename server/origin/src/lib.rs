@@ -4,6 +4,14 @@
 //! A server keeps one [`Memory`] and a [`Tracker`] for each open document. Times are milliseconds since 1970, given by the
 //! caller, so that everything here can be tested.
 
+mod align;
+mod deleted;
+mod lines;
+mod recent;
+mod review;
+mod text;
+mod typing;
+
 pub mod hooks;
 pub mod interchange;
 pub mod ledger;
@@ -16,7 +24,8 @@ pub mod runs;
 pub mod time;
 pub mod tracker;
 
-pub use memory::{About, Memory, Signal};
+pub use memory::{About, Memory, Signal, copy_of};
 pub use model::{Evidence, Kind, Origin, OriginId, Origins};
 pub use runs::{Run, Runs};
 pub use tracker::{Change, Elsewhere, Nowhere, Region, Tracker};
+pub use typing::Habits;

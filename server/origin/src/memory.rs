@@ -1,23 +1,18 @@
 //! What all open documents share: interned origins, text that was deleted lately, and signals that wait for their text.
 
 use crate::{
+    deleted::{Deleted, carried},
     ledger::event::{Hash, line_print, text_hash},
-    model::{Origin, Origins},
-    runs::Run,
+    model::{Evidence, Kind, Origin, Origins},
+    runs::{Run, Runs},
+    text::key,
 };
 use std::collections::VecDeque;
 
 /// A signal and the text it is about find each other within this time, in either order (milliseconds).
 pub const JOIN_WINDOW: i64 = 10_000;
-/// Deleted text is remembered for a day (milliseconds)...
-const KEEP_DELETED: i64 = 24 * 3_600_000;
-/// ...and up to so many bytes.
-const MAX_DELETED: usize = 4 << 20;
-/// Deletions that touch and follow each other so soon are one (milliseconds).
-const SAME_DELETION: i64 = 2_000;
-/// Of a deletion that was restored only in part, at least so many bytes have to be recognised.
-const MIN_PART: usize = 8;
-
+/// So many places of a line are looked at for a copy.
+const TRIED: usize = 64;
 /// What a signal says about a change that came or is to come.
 #[derive(Clone, Debug)]
 pub struct Signal {
@@ -50,55 +45,12 @@ impl About {
     }
 }
 
-/// What one change brought, as far as signals ask.
-#[derive(Clone, Debug)]
-pub(crate) struct Brought {
-    pub hash: Hash,
-    /// Prints of the lines that hold the new text.
-    pub lines: Vec<u64>,
-    /// The document was replaced as a whole.
-    pub reload: bool,
-    /// It may have been a key.
-    pub small: bool,
-}
-
-impl Signal {
-    /// Whether a change is what the signal is about. Small changes have to be all that the signal tells of, on their line.
-    pub(crate) fn explains(&self, brought: &Brought) -> bool {
-        match &self.about {
-            About::Reload => brought.reload,
-            About::Text { hash, lines } => {
-                if *hash == brought.hash && !brought.small {
-                    return true;
-                }
-                let told: Vec<u64> = lines.iter().copied().filter(|l| *l != 0).collect();
-                let came: Vec<u64> = brought.lines.iter().copied().filter(|l| *l != 0).collect();
-                if came.is_empty() || told.is_empty() {
-                    return false;
-                }
-                if brought.small { told == came } else { told.windows(came.len()).any(|w| w == came) }
-            }
-        }
-    }
-}
-
-/// Deleted text with its origins.
-#[derive(Clone, Debug)]
-struct Cut {
-    document: u64,
-    at: usize,
-    text: String,
-    runs: Vec<Run>,
-    time: i64,
-}
-
 /// Shared by all documents of a server.
 #[derive(Debug, Default)]
 pub struct Memory {
     /// All origins that runs refer to.
     pub origins: Origins,
-    deleted: VecDeque<Cut>,
-    deleted_bytes: usize,
+    pub(crate) deleted: Deleted,
     signals: VecDeque<Signal>,
 }
 
@@ -110,70 +62,70 @@ impl Memory {
         self.signals.push_back(signal);
     }
 
-    /// The origin that a signal gave for what came.
-    pub(crate) fn explained(&self, brought: &Brought, now: i64) -> Option<Origin> {
-        let fresh = self.signals.iter().rev().filter(|s| (now - s.time).abs() <= JOIN_WINDOW);
-        fresh.filter(|s| s.explains(brought)).max_by_key(|s| s.origin.confidence).map(|s| s.origin.clone())
+    /// The signals that may still explain what comes now, the surest first.
+    pub(crate) fn fresh(&self, now: i64) -> Vec<Signal> {
+        let mut fresh: Vec<Signal> = self.signals.iter().filter(|s| (now - s.time).abs() <= JOIN_WINDOW).cloned().collect();
+        fresh.sort_by_key(|s| s.origin.evidence);
+        fresh
     }
 
-    /// Remembers deleted text. `runs` cover it.
-    pub(crate) fn deleted(&mut self, document: u64, at: usize, text: &str, runs: Vec<Run>, now: i64) {
-        if text.is_empty() || text.len() > MAX_DELETED {
-            return;
-        }
-        while self.deleted.front().is_some_and(|c| now - c.time > KEEP_DELETED || self.deleted_bytes + text.len() > MAX_DELETED) {
-            if let Some(cut) = self.deleted.pop_front() {
-                self.deleted_bytes -= cut.text.len();
+    /// The origins of a copy: text of a hand becomes an own copy, everything else stays what it is.
+    pub(crate) fn own_copy(&mut self, runs: &mut [Run], now: i64) {
+        for run in runs {
+            if self.origins.get(run.origin).kind == Kind::Typed {
+                run.origin = self.origins.intern(&Origin::new(Kind::OwnCopy, Evidence::SameText, now));
             }
         }
-        self.deleted_bytes += text.len();
-        if let Some(last) = self.deleted.back_mut()
-            && last.document == document
-            && now - last.time <= SAME_DELETION
-        {
-            if last.at == at + text.len() {
-                // Backspace after backspace.
-                last.text.insert_str(0, text);
-                last.runs.splice(0..0, runs);
-                (last.at, last.time) = (at, now);
-                return;
-            }
-            if last.at == at {
-                last.text.push_str(text);
-                last.runs.extend(runs);
-                last.time = now;
-                return;
-            }
-        }
-        self.deleted.push_back(Cut { document, at, text: text.to_owned(), runs, time: now });
-    }
-
-    /// The origins of text that was deleted lately, here or in another document.
-    pub(crate) fn restored(&self, text: &str, now: i64) -> Option<Vec<Run>> {
-        for cut in self.deleted.iter().rev().filter(|c| now - c.time <= KEEP_DELETED) {
-            if cut.text == text {
-                return Some(cut.runs.clone());
-            }
-            if text.len() >= MIN_PART
-                && let Some(from) = cut.text.find(text)
-            {
-                return Some(part(&cut.runs, from, text.len()));
-            }
-        }
-        None
     }
 }
 
-/// `len` bytes of runs from a position.
-pub(crate) fn part(runs: &[Run], from: usize, len: usize) -> Vec<Run> {
-    let (mut at, end) = (0, from + len);
-    let mut out = Vec::new();
-    for run in runs {
-        let (start, stop) = (at.max(from), (at + run.len).min(end));
-        at += run.len;
-        if start < stop {
-            out.push(Run { len: stop - start, ..*run });
+/// Looks for a text in another one that may hold it, perhaps with other white space. `runs` are those of `source`; the
+/// answer is about `text`.
+pub fn copy_of(text: &str, source: &str, runs: &Runs) -> Option<Vec<Run>> {
+    let bare = text.trim();
+    if bare.is_empty() {
+        return None;
+    }
+    if let Some(at) = source.find(bare) {
+        return Some(carried(bare, &runs.lengths(at..at + bare.len()), text));
+    }
+    let lines: Vec<&str> = bare.lines().collect();
+    let (longest, line) = lines.iter().map(|l| l.trim()).enumerate().max_by_key(|(_, l)| l.len())?;
+    if lines.len() < 2 {
+        return None;
+    }
+    let wanted = key(text);
+    for (at, _) in source.match_indices(line).take(TRIED) {
+        let start = source[..at].rmatch_indices('\n').nth(longest).map_or(0, |(n, _)| n + 1);
+        let end = source[at..].match_indices('\n').nth(lines.len() - longest - 1).map_or(source.len(), |(n, _)| at + n);
+        if let Some(there) = source.get(start..end)
+            && key(there) == wanted
+        {
+            return Some(carried(there, &runs.lengths(start..end), text));
         }
     }
-    out
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn copies_are_found_re_indented_and_in_part() {
+        let mut memory = Memory::default();
+        let agent = memory.origins.intern(&Origin::new(Kind::Agent, Evidence::Hook, 1));
+        let typed = memory.origins.intern(&Origin::new(Kind::Typed, Evidence::Keystrokes, 1));
+        let source = "fn a() {\n    let first = one();\n    let second = two();\n}\n";
+        let mut runs = Runs::new(source.len(), typed);
+        runs.paint(33..57, agent);
+        let copy = "let first = one();\n        let second = two();";
+        let mut found = copy_of(copy, source, &runs).unwrap();
+        assert_eq!(found.iter().map(|r| r.len).sum::<usize>(), copy.len());
+        memory.own_copy(&mut found, 5);
+        let kinds: Vec<Kind> = found.iter().map(|r| memory.origins.get(r.origin).kind).collect();
+        assert_eq!(kinds, [Kind::OwnCopy, Kind::Agent]);
+        assert_eq!(copy_of("let third = three();", source, &runs), None);
+        assert_eq!(copy_of(" \n", source, &runs), None);
+    }
 }

@@ -4,24 +4,25 @@
 //! stands elsewhere, a change of form only, and last the shape of the change. What none of them explains is unknown.
 
 use crate::{
-    ledger::event::{line_print, text_hash},
-    memory::{Brought, JOIN_WINDOW, Memory, Signal, part},
+    align::{Part, Source, align},
+    deleted::clip,
+    memory::{About, JOIN_WINDOW, Memory, Signal},
     model::{Evidence, Kind, Origin, OriginId},
-    runs::{Run, Runs},
+    recent::{Recent, shifted},
+    review::survives,
+    runs::{Run, Runs, push},
+    text::{boundary, characters, key},
+    typing::{Habits, Proven, Typing, shape},
 };
-use imara_diff::{Algorithm, Diff, InternedInput};
 use std::{collections::VecDeque, ops::Range};
 
-/// A hand brings at most so many characters at once (a key, or a key and the bracket the editor adds).
-const KEY: usize = 2;
 /// From here on a change is a burst: so many lines, or more characters than that.
 const BURST_LINES: usize = 3;
 const BURST_CHARS: usize = 50;
-/// Keys that follow each other faster than a hand (milliseconds), and how many of them in a row are no hand's work.
-const FASTER_THAN_HANDS: i64 = 8;
-const STREAK: usize = 12;
-/// Shorter text stands elsewhere by chance (bytes without the white space around it).
-const MIN_COPY: usize = 12;
+/// Pieces that follow each other within so long (milliseconds) are one stream.
+const STREAM: i64 = 1_000;
+/// Shorter text stands elsewhere by chance (characters that are no white space).
+const MIN_COPY: usize = 8;
 /// Changes kept for signals that come late.
 const MAX_RECENT: usize = 256;
 
@@ -40,7 +41,8 @@ pub struct Change<'t> {
 
 /// Looks for text in the open documents.
 pub trait Elsewhere {
-    /// The runs of this very text in an open document, other than at the place that was just changed.
+    /// The runs of this very text in an open document, other than at the place that was just changed. They cover the
+    /// text; [`crate::copy_of`] gives them, also where the copy has another indentation.
     fn find(&self, text: &str) -> Option<Vec<Run>>;
 }
 
@@ -53,14 +55,6 @@ impl Elsewhere for Nowhere {
     }
 }
 
-/// A change that a late signal may still explain.
-#[derive(Clone, Debug)]
-struct Recent {
-    place: Range<usize>,
-    brought: Brought,
-    time: i64,
-}
-
 /// A region of one origin.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Region {
@@ -70,15 +64,27 @@ pub struct Region {
     pub origin: OriginId,
 }
 
+/// Small pieces that come one after the other faster than hands.
+#[derive(Clone, Debug)]
+struct Stream {
+    place: Range<usize>,
+    characters: usize,
+    lines: usize,
+    time: i64,
+}
+
 /// The origins of one document.
 #[derive(Clone, Debug)]
 pub struct Tracker {
     document: u64,
+    habits: Habits,
     runs: Runs,
+    typing: Typing,
     recent: VecDeque<Recent>,
     reviewed: Vec<Range<usize>>,
-    /// Keys in a row that came too fast: how many, the bytes they brought, and when the last one came.
-    streak: (usize, Range<usize>, i64),
+    stream: Option<Stream>,
+    /// The last change only deleted.
+    deleting: bool,
 }
 
 impl Tracker {
@@ -89,10 +95,25 @@ impl Tracker {
 
     /// A document whose origins are known.
     pub fn with(document: u64, runs: Runs) -> Self {
-        Self { document, runs, recent: VecDeque::new(), reviewed: Vec::new(), streak: (0, 0..0, i64::MIN / 2) }
+        Self {
+            document,
+            habits: Habits::default(),
+            runs,
+            typing: Typing::default(),
+            recent: VecDeque::new(),
+            reviewed: Vec::new(),
+            stream: None,
+            deleting: false,
+        }
     }
 
-    /// The runs.
+    /// Says how the editor reports typing.
+    pub fn habits(mut self, habits: Habits) -> Self {
+        self.habits = habits;
+        self
+    }
+
+    /// The runs; cheap to clone.
     pub fn runs(&self) -> &Runs {
         &self.runs
     }
@@ -100,7 +121,7 @@ impl Tracker {
     /// The parts that are vetted as foreign, merged, in order.
     pub fn foreign(&self, memory: &Memory) -> Vec<Range<usize>> {
         let mut out: Vec<Range<usize>> = Vec::new();
-        for (range, _) in self.runs.slice(0..self.runs.len()).into_iter().filter(|(_, o)| memory.origins.get(*o).is_foreign()) {
+        for Region { range, .. } in self.regions(memory) {
             match out.last_mut() {
                 Some(last) if last.end == range.start => last.end = range.end,
                 _ => out.push(range),
@@ -117,178 +138,223 @@ impl Tracker {
 
     /// Takes the changes of one notification, in order.
     pub fn change(&mut self, memory: &mut Memory, changes: &[Change<'_>], now: i64, elsewhere: &dyn Elsewhere) {
-        let renamed = changes.len() > 1
-            && changes.iter().all(|c| {
-                !c.deleted.is_empty()
-                    && !c.inserted.is_empty()
-                    && !c.inserted.contains('\n')
-                    && c.deleted == changes[0].deleted
-                    && c.inserted == changes[0].inserted
-            });
-        let batch = Batch { several: changes.len() > 1, renamed, now };
+        self.settle(memory, now);
+        while self.recent.front().is_some_and(|r| now - r.time > JOIN_WINDOW) {
+            self.recent.pop_front();
+        }
+        let alone = changes.len() == 1;
         for change in changes {
-            self.one(memory, *change, &batch, elsewhere);
+            let change = fitting(change, self.runs.len());
+            let short = trimmed(&change);
+            if short.deleted.is_empty() && short.inserted.is_empty() {
+                continue;
+            }
+            match shape(short.deleted, short.inserted, self.habits).filter(|_| alone) {
+                Some(count) => self.stroke(memory, &short, count, now),
+                // Tokens are compared as a whole, so what both ends have in common is left on.
+                None => self.replace(memory, &change, now, elsewhere),
+            }
+            self.deleting = short.inserted.is_empty();
         }
     }
 
-    fn one(&mut self, memory: &mut Memory, change: Change<'_>, batch: &Batch, elsewhere: &dyn Elsewhere) {
-        let reload = change.at == 0 && change.deleted.len() == self.runs.len() && !change.deleted.is_empty();
-        // By hand means: what came in is no more than a key brings. Parts of something larger never are.
-        let by_hand = change.inserted.chars().count() <= KEY || change.inserted.trim().is_empty();
-        if !change.deleted.is_empty() && change.inserted.contains('\n') && !same_form(change.deleted, change.inserted) {
-            let mut shift = 0isize;
-            for hunk in hunks(change.deleted, change.inserted) {
-                let (deleted, inserted) = (&change.deleted[hunk.0.clone()], &change.inserted[hunk.1]);
-                let at = (change.at + hunk.0.start).wrapping_add_signed(shift);
-                shift += inserted.len() as isize - deleted.len() as isize;
-                self.piece(memory, Change { at, deleted, inserted, lines: inserted }, reload, by_hand, batch, elsewhere);
-            }
+    /// Time passed: keys that nothing followed too fast are typed for certain.
+    pub fn settle(&mut self, memory: &mut Memory, now: i64) {
+        let proven = self.typing.rest(now);
+        self.prove(memory, &proven);
+    }
+
+    /// A change of the shape of a key.
+    fn stroke(&mut self, memory: &mut Memory, change: &Change<'_>, count: usize, now: i64) {
+        let range = change.at..change.at + change.deleted.len();
+        let unproven = memory.origins.intern(&Origin::new(Kind::Unknown, Evidence::Chunk, coarse(now)));
+        let (proven, in_rhythm) = self.typing.key(range.clone(), change.inserted.len(), count, now);
+        self.prove(memory, &proven);
+        // What hands typed and took back they may type again; everything else that comes back is what it was.
+        let undone = if change.inserted.is_empty() { None } else { memory.deleted.undone(self.document, change.at, change.inserted) };
+        let undone = undone.filter(|runs| runs.iter().any(|r| r.origin != unproven && memory.origins.get(r.origin).kind != Kind::Typed));
+        let restored = undone.is_some();
+        let new = undone.unwrap_or_else(|| vec![Run { len: change.inserted.len(), origin: unproven }]);
+        self.put(memory, change, &new, now, &[]);
+        if in_rhythm {
+            self.stream = None;
+        }
+        if restored || change.inserted.is_empty() {
             return;
         }
-        self.piece(memory, change, reload, by_hand, batch, elsewhere);
+        if !in_rhythm {
+            let size = (characters(change.inserted), change.inserted.matches('\n').count());
+            self.streamed(memory, range.start..range.start + change.inserted.len(), size, now);
+        }
+        if !change.inserted.trim().is_empty() {
+            let all = 0..change.inserted.len();
+            let mut recent = Recent::new(change.at, change.inserted, std::slice::from_ref(&all), change.lines, unproven, now);
+            recent.key = true;
+            self.came(memory, recent, now);
+        }
     }
 
-    fn piece(&mut self, memory: &mut Memory, whole: Change<'_>, reload: bool, by_hand: bool, batch: &Batch, elsewhere: &dyn Elsewhere) {
-        let now = batch.now;
-        let brought = Brought {
-            hash: text_hash(whole.inserted),
-            lines: whole.lines.lines().map(line_print).collect(),
-            reload,
-            small: by_hand && !reload,
-        };
-        let end = whole.at + whole.deleted.len();
-        let old: Vec<Run> = self.runs.slice(whole.at..end).into_iter().map(|(r, origin)| Run { len: r.len(), origin }).collect();
-        if !whole.deleted.is_empty() && same_form(whole.deleted, whole.inserted) {
-            let new = reshaped(whole.deleted, &old, whole.inserted);
-            self.put(whole.at..end, &new);
+    /// Any other change.
+    fn replace(&mut self, memory: &mut Memory, change: &Change<'_>, now: i64, elsewhere: &dyn Elsewhere) {
+        let proven = self.typing.end(now);
+        self.prove(memory, &proven);
+        let Change { at, deleted, inserted, .. } = *change;
+        let end = at + deleted.len();
+        let reload = at == 0 && end == self.runs.len() && end > 0;
+        let whole = if characters(inserted) >= MIN_COPY { memory.deleted.whole(inserted) } else { None };
+        if let Some(runs) = memory.deleted.undone(self.document, at, inserted).or(whole) {
+            self.put(memory, change, &runs, now, &[]);
             return;
         }
-        // What stands on both sides stays what it is.
-        let (front, back) = common(whole.deleted, whole.inserted);
-        let deleted = &whole.deleted[front..whole.deleted.len() - back];
-        let inserted = &whole.inserted[front..whole.inserted.len() - back];
-        let at = whole.at + front;
-        let gone = part(&old, front, deleted.len());
-        let new = self.explain(memory, &brought, at, deleted, inserted, by_hand, batch, elsewhere);
-        memory.deleted(self.document, at, deleted, gone, now);
-        self.put(at..at + deleted.len(), &new);
-        if !inserted.trim().is_empty() {
-            if self.recent.len() == MAX_RECENT {
-                self.recent.pop_front();
+        let parts = align(deleted, inserted);
+        let mut news: Vec<Range<usize>> = Vec::new();
+        let mut own: Vec<Option<Vec<Run>>> = Vec::new();
+        for part in parts.iter().filter(|p| p.source == Source::New) {
+            let found = owned(memory, &inserted[part.range.clone()], now, elsewhere);
+            if found.is_none() {
+                news.push(part.range.clone());
             }
-            self.recent.push_back(Recent { place: at..at + inserted.len(), brought, time: now });
+            own.push(found);
         }
-        if by_hand && !batch.several && !inserted.is_empty() {
-            self.keep_time(memory, at..at + inserted.len(), now);
-        }
-    }
-
-    /// Runs for new text, by the best evidence there is.
-    fn explain(
-        &mut self,
-        memory: &mut Memory,
-        brought: &Brought,
-        at: usize,
-        deleted: &str,
-        inserted: &str,
-        by_hand: bool,
-        batch: &Batch,
-        elsewhere: &dyn Elsewhere,
-    ) -> Vec<Run> {
-        if inserted.is_empty() {
-            return Vec::new();
-        }
-        let all = |memory: &mut Memory, origin: Origin| vec![Run { len: inserted.len(), origin: memory.origins.intern(&origin) }];
-        let when = coarse(batch.now);
-        if let Some(origin) = memory.explained(brought, batch.now) {
-            return all(memory, origin);
-        }
-        if inserted.trim().is_empty() {
-            // White space belongs to what it stands in, unless a hand made it.
-            let around = (at.checked_sub(1).and_then(|b| self.runs.at(b)), self.runs.at(at + deleted.len()));
-            if let (Some(before), Some(after)) = around
-                && (before == after && (batch.several || !deleted.is_empty()))
-            {
-                return vec![Run { len: inserted.len(), origin: before }];
-            }
-            return all(memory, Origin::new(Kind::Typed, Evidence::Keystrokes, when));
-        }
-        if !by_hand || brought.reload {
-            if let Some(runs) = memory.restored(inserted, batch.now) {
-                return runs;
-            }
-            let bare = inserted.trim();
-            if bare.len() >= MIN_COPY
-                && let Some(runs) = elsewhere.find(bare)
-            {
-                return copied(memory, inserted, bare, &runs, when);
+        let size: usize = news.iter().map(|r| inserted[r.clone()].trim().chars().count()).sum();
+        let lines: usize = news.iter().map(|r| inserted[r.clone()].matches('\n').count()).sum();
+        let burst = size > BURST_CHARS || lines >= BURST_LINES && size > 0;
+        let evidence = if burst { Evidence::Burst } else { Evidence::Chunk };
+        let id = memory.origins.intern(&Origin::new(Kind::Unknown, evidence, now));
+        let old = self.runs.lengths(at..end);
+        // White space alone takes the place of what was there, or belongs to the line it indents.
+        let (before, after) = (at.checked_sub(1).and_then(|at| self.runs.at(at)), self.runs.at(end));
+        let indents = change.lines.starts_with(inserted) && !inserted.ends_with('\n');
+        let beside = if indents { after.or(before) } else { before.or(after) };
+        let beside = old.first().map(|r| r.origin).or(beside).unwrap_or(id);
+        let mut new: Vec<Run> = Vec::new();
+        let mut own = own.into_iter();
+        let mut ahead = 0;
+        for Part { range, source } in &parts {
+            let len = range.len();
+            let runs = match source {
+                Source::Old(from) => clip(&old, *from..from + len),
+                Source::Near => vec![Run { len, origin: new.last().map_or(beside, |r| r.origin) }],
+                Source::New => own.next().flatten().unwrap_or_else(|| vec![Run { len, origin: id }]),
+                Source::Ahead => {
+                    ahead += len;
+                    continue;
+                }
+            };
+            let indented = runs.first().map_or(id, |r| r.origin);
+            push(&mut new, Run { len: std::mem::take(&mut ahead), origin: indented });
+            for run in runs {
+                push(&mut new, run);
             }
         }
-        if batch.renamed {
-            return all(memory, Origin::new(Kind::Tool, Evidence::Chunk, when));
+        let origin = after.or(new.last().map(|r| r.origin)).unwrap_or(id);
+        push(&mut new, Run { len: ahead, origin });
+        self.put(memory, change, &new, now, &parts);
+        let (Some(first), Some(last)) = (news.first(), news.last()) else { return };
+        if !burst {
+            self.streamed(memory, at + first.start..at + last.end, (size, lines), now);
         }
-        if by_hand && !brought.reload {
-            return all(memory, Origin::new(Kind::Typed, Evidence::Keystrokes, when));
-        }
-        let burst = inserted.matches('\n').count() >= BURST_LINES || inserted.chars().count() > BURST_CHARS;
-        all(memory, Origin::new(Kind::Unknown, if burst { Evidence::Burst } else { Evidence::Chunk }, when))
+        let mut recent = Recent::new(at, inserted, &news, change.lines, id, now);
+        recent.reload = reload;
+        self.came(memory, recent, now);
     }
 
     /// Replaces runs, and moves what else has a place in the text.
-    fn put(&mut self, range: Range<usize>, new: &[Run]) {
-        let inserted: usize = new.iter().map(|r| r.len).sum();
-        let moved = |p: usize| if p >= range.end { p - range.len() + inserted } else { p };
-        let untouched = |r: &Range<usize>| r.end <= range.start || r.start >= range.end && r.start != range.start;
-        // A review and a change yet to be explained are about the text as it was.
-        self.reviewed.retain(|r| untouched(r) || range.is_empty() && (range.start == r.start || range.start == r.end));
-        self.recent.retain(|r| !(range.start < r.place.end && r.place.start < range.end) || range.is_empty());
-        for r in self.reviewed.iter_mut().chain(self.recent.iter_mut().map(|r| &mut r.place)).chain([&mut self.streak.1]) {
-            if r.start >= range.end {
-                *r = moved(r.start)..moved(r.end);
-            } else if r.end > range.start {
-                r.end = moved(r.end.max(range.end));
-            }
+    fn put(&mut self, memory: &mut Memory, change: &Change<'_>, new: &[Run], now: i64, parts: &[Part]) {
+        let Change { at, deleted, inserted, .. } = *change;
+        let range = at..at + deleted.len();
+        let gone = self.runs.lengths(range.clone());
+        memory.deleted.add(self.document, at, deleted, gone, now, self.deleting && inserted.is_empty());
+        self.runs.splice(range.clone(), new);
+        for recent in &mut self.recent {
+            recent.shift(&range, inserted.len());
         }
-        self.runs.splice(range, new);
+        self.recent.retain(|r| !r.pieces.is_empty());
+        if let Some(stream) = &mut self.stream {
+            stream.place = shifted(&stream.place, &range, inserted.len());
+        }
+        let blank = !self.reviewed.is_empty() && key(deleted) == key(inserted);
+        let reviewed = self.reviewed.drain(..);
+        self.reviewed = reviewed.filter_map(|r| survives(&r, &range, (deleted, inserted), parts, blank)).collect();
     }
 
-    /// Keys that come faster than hands are no keys.
-    fn keep_time(&mut self, memory: &mut Memory, place: Range<usize>, now: i64) {
-        let (count, range, last) = &mut self.streak;
-        if now - *last >= FASTER_THAN_HANDS || place.start != range.end {
-            (*count, *range) = (0, place.start..place.start);
+    /// Remembers what came for signals that come later, and asks those that came before.
+    fn came(&mut self, memory: &mut Memory, recent: Recent, now: i64) {
+        if self.recent.len() == MAX_RECENT {
+            self.recent.pop_front();
         }
-        *count += 1;
-        range.end = place.end;
-        *last = now;
-        if *count >= STREAK {
-            let origin = memory.origins.intern(&Origin::new(Kind::Unknown, Evidence::Burst, coarse(now)));
-            let range = range.clone();
-            self.runs.paint(range, origin);
+        self.recent.push_back(recent);
+        for signal in memory.fresh(now) {
+            self.explain(memory, self.recent.len() - 1, &signal);
         }
+    }
+
+    /// Joins small pieces that follow each other into one burst once they are too much for hands.
+    fn streamed(&mut self, memory: &mut Memory, place: Range<usize>, (characters, lines): (usize, usize), now: i64) {
+        let mut stream = Stream { place, characters, lines, time: now };
+        if let Some(before) = self.stream.take().filter(|b| b.place.end == stream.place.start && now - b.time <= STREAM) {
+            stream.place.start = before.place.start;
+            stream.characters += before.characters;
+            stream.lines += before.lines;
+        }
+        if stream.characters > BURST_CHARS || stream.lines >= BURST_LINES && stream.characters > 0 {
+            let burst = memory.origins.intern(&Origin::new(Kind::Unknown, Evidence::Burst, coarse(now)));
+            self.runs.paint_where(stream.place.clone(), burst, |old| unproven(memory.origins.get(old)));
+            for recent in &mut self.recent {
+                recent.origins.push(burst);
+            }
+        }
+        self.stream = Some(stream);
+    }
+
+    fn prove(&mut self, memory: &mut Memory, proven: &Proven) {
+        let Some(range) = proven.0.clone() else { return };
+        let time = self.runs.at(range.start).map_or(0, |id| coarse(memory.origins.get(id).time));
+        let typed = memory.origins.intern(&Origin::new(Kind::Typed, Evidence::Keystrokes, time));
+        self.runs.paint_where(range, typed, |old| unproven(memory.origins.get(old)));
+    }
+
+    /// Gives what a change brought the origin that a signal tells, where the signal weighs more. Whether it was about it.
+    fn explain(&mut self, memory: &mut Memory, index: usize, signal: &Signal) -> bool {
+        let Some(recent) = self.recent.get_mut(index) else { return false };
+        let places = recent.about(&signal.about);
+        if places.is_empty() {
+            return false;
+        }
+        let id = memory.origins.intern(&signal.origin);
+        for place in places {
+            self.runs
+                .paint_where(place, id, |old| recent.origins.contains(&old) && signal.origin.evidence < memory.origins.get(old).evidence);
+        }
+        recent.origins.push(id);
+        true
     }
 
     /// A signal about text that may have come already. True: it explained some. Keep it with [`Memory::expect`] as well.
     pub fn signal(&mut self, memory: &mut Memory, signal: &Signal) -> bool {
-        let id = memory.origins.intern(&signal.origin);
         let mut found = false;
         for i in 0..self.recent.len() {
-            let recent = &self.recent[i];
-            // A line that was typed key by key is no agent's, though it may read the same.
-            let typed_on = recent.brought.small
-                && self.recent.iter().filter(|r| r.brought.small && r.brought.lines.len() == 1 && near(&r.place, &recent.place)).count()
-                    > 1;
-            if (signal.time - recent.time).abs() <= JOIN_WINDOW && !typed_on && signal.explains(&recent.brought) {
-                // A correction by a person, and better evidence, stay.
-                for (range, origin) in self.runs.slice(recent.place.clone()) {
-                    if memory.origins.get(origin).confidence <= signal.origin.confidence {
-                        self.runs.paint(range, id);
-                        found = true;
-                    }
-                }
+            if (signal.time - self.recent[i].time).abs() <= JOIN_WINDOW {
+                found |= self.explain(memory, i, signal);
             }
         }
         found
+    }
+
+    /// Says of lines that came while nobody watched, or that nothing explained yet, what they are. `lines` gives the place
+    /// and the text of each line of the document.
+    pub fn recognise<'t>(&mut self, memory: &mut Memory, lines: impl Iterator<Item = (usize, &'t str)>, signal: &Signal) {
+        let About::Text { lines: told, .. } = &signal.about else { return };
+        let id = memory.origins.intern(&signal.origin);
+        for (at, line) in lines {
+            let print = crate::ledger::event::line_print(line);
+            if print != 0 && crate::text::significant(line) && told.contains(&print) {
+                self.runs.paint_where(at..at + line.len(), id, |old| {
+                    let origin = memory.origins.get(old);
+                    origin.kind == Kind::Unknown && origin.evidence != Evidence::Present && signal.origin.evidence < origin.evidence
+                });
+            }
+        }
     }
 
     /// The editor says what a change was: the bytes of a range are of this origin.
@@ -303,7 +369,7 @@ impl Tracker {
         self.told(memory, range, origin);
     }
 
-    /// Marks a range as looked at by a person. A change inside it ends that.
+    /// Marks a range as looked at by a person. A change inside it ends that, unless only white space changed.
     pub fn review(&mut self, range: Range<usize>) {
         self.reviewed.retain(|r| !(range.start <= r.start && r.end <= range.end));
         self.reviewed.push(range);
@@ -327,122 +393,42 @@ fn coarse(now: i64) -> i64 {
     now - now.rem_euclid(60_000)
 }
 
-struct Batch {
-    several: bool,
-    renamed: bool,
-    now: i64,
+/// Text of which only the shape of its coming could still tell something.
+fn unproven(origin: &Origin) -> bool {
+    origin.kind == Kind::Unknown && origin.evidence == Evidence::Chunk
 }
 
-fn near(a: &Range<usize>, b: &Range<usize>) -> bool {
-    a.start.abs_diff(b.end) <= 200 || b.start.abs_diff(a.end) <= 200
-}
-
-/// Origins of a copy: foreign text stays what it is, everything else is a copy of our own.
-fn copied(memory: &mut Memory, inserted: &str, bare: &str, runs: &[Run], when: i64) -> Vec<Run> {
-    let own = memory.origins.intern(&Origin::new(Kind::OwnCopy, Evidence::SameText, when));
-    let mut out: Vec<Run> = Vec::new();
-    let front = inserted.len() - inserted.trim_start().len();
-    let back = inserted.len() - front - bare.len();
-    let mut push = |len: usize, origin: OriginId| {
-        if len > 0 {
-            out.push(Run { len, origin });
-        }
-    };
-    push(front, own);
-    for run in runs {
-        let origin = if memory.origins.get(run.origin).is_foreign() { run.origin } else { own };
-        push(run.len, origin);
+/// The origins of text that is the author's own: deleted lately, or a copy of what stands elsewhere.
+fn owned(memory: &mut Memory, text: &str, now: i64, elsewhere: &dyn Elsewhere) -> Option<Vec<Run>> {
+    if characters(text) < MIN_COPY {
+        return None;
     }
-    push(back, own);
-    out
-}
-
-/// Bytes that two texts have in common at their beginning and at their end, on character boundaries.
-fn common(a: &str, b: &str) -> (usize, usize) {
-    let mut front = a.bytes().zip(b.bytes()).take_while(|(x, y)| x == y).count();
-    while !a.is_char_boundary(front) || !b.is_char_boundary(front) {
-        front -= 1;
+    if let Some(runs) = memory.deleted.find(text) {
+        return Some(runs);
     }
-    let most = a.len().min(b.len()) - front;
-    let mut back = a.bytes().rev().zip(b.bytes().rev()).take(most).take_while(|(x, y)| x == y).count();
-    while !a.is_char_boundary(a.len() - back) || !b.is_char_boundary(b.len() - back) {
-        back -= 1;
-    }
-    (front, back)
+    let bare = text.trim();
+    let mut runs = elsewhere.find(bare)?;
+    memory.own_copy(&mut runs, coarse(now));
+    // What stands around it belongs to it.
+    let (front, back) = (text.len() - text.trim_start().len(), text.len() - text.trim_end().len());
+    runs.first_mut()?.len += front;
+    runs.last_mut()?.len += back;
+    (runs.iter().map(|r| r.len).sum::<usize>() == text.len()).then_some(runs)
 }
 
-/// Characters that formatters put in, take out and exchange.
-fn is_form(c: char) -> bool {
-    c.is_whitespace() || matches!(c, ',' | ';' | '"' | '\'' | '(' | ')')
+/// A change that lies in the text, whatever was told.
+fn fitting<'t>(change: &Change<'t>, len: usize) -> Change<'t> {
+    let at = change.at.min(len);
+    Change { at, deleted: &change.deleted[..boundary(change.deleted, len - at)], ..*change }
 }
 
-/// Whether two texts differ in their form only.
-fn same_form(a: &str, b: &str) -> bool {
-    let mut any = false;
-    let mut left = a.chars().filter(|c| !is_form(*c)).inspect(|_| any = true);
-    let right = b.chars().filter(|c| !is_form(*c));
-    left.by_ref().eq(right) && any
-}
-
-/// Runs of a text that was brought into another form: each character keeps its origin, form takes that of its neighbour.
-fn reshaped(old: &str, runs: &[Run], new: &str) -> Vec<Run> {
-    let mut at = 0;
-    let origins: Vec<OriginId> = {
-        let mut bounds = runs.iter();
-        let mut run = bounds.next().copied();
-        let mut left = run.map_or(0, |r| r.len);
-        let mut out = Vec::new();
-        for c in old.chars() {
-            while left == 0 {
-                run = bounds.next().copied();
-                left = match run {
-                    Some(r) => r.len,
-                    None => break,
-                };
-            }
-            if !is_form(c)
-                && let Some(r) = run
-            {
-                out.push(r.origin);
-            }
-            left = left.saturating_sub(c.len_utf8());
-        }
-        out
-    };
-    let mut out: Vec<Run> = Vec::new();
-    let Some(first) = origins.first().copied() else { return out };
-    let mut current = first;
-    for c in new.chars() {
-        if !is_form(c) {
-            current = origins.get(at).copied().unwrap_or(current);
-            at += 1;
-        }
-        match out.last_mut() {
-            Some(last) if last.origin == current => last.len += c.len_utf8(),
-            _ => out.push(Run { len: c.len_utf8(), origin: current }),
-        }
-    }
-    out
-}
-
-/// Where two texts differ, by lines, as byte ranges of each.
-fn hunks(old: &str, new: &str) -> Vec<(Range<usize>, Range<usize>)> {
-    let input = InternedInput::new(old, new);
-    let mut diff = Diff::compute(Algorithm::Histogram, &input);
-    diff.postprocess_lines(&input);
-    let starts = |text: &str| {
-        let mut at = 0;
-        let mut out: Vec<usize> = text
-            .split_inclusive('\n')
-            .map(|l| {
-                at += l.len();
-                at - l.len()
-            })
-            .collect();
-        out.push(text.len());
-        out
-    };
-    let (a, b) = (starts(old), starts(new));
-    let bytes = |s: &[usize], r: Range<u32>| s[r.start as usize]..s[r.end as usize];
-    diff.hunks().map(|h| (bytes(&a, h.before), bytes(&b, h.after))).collect()
+/// A change without what its old and its new text have in common at both ends.
+fn trimmed<'t>(change: &Change<'t>) -> Change<'t> {
+    let (old, new) = (change.deleted, change.inserted);
+    let head = old.bytes().zip(new.bytes()).take_while(|(a, b)| a == b).count();
+    let head = boundary(new, head).min(boundary(old, head));
+    let (a, b) = (&old[head..], &new[head..]);
+    let tail = a.bytes().rev().zip(b.bytes().rev()).take_while(|(a, b)| a == b).count();
+    let tail = (0..=tail).rev().find(|t| a.is_char_boundary(a.len() - t) && b.is_char_boundary(b.len() - t)).unwrap_or(0);
+    Change { at: change.at + head, deleted: &a[..a.len() - tail], inserted: &b[..b.len() - tail], ..*change }
 }

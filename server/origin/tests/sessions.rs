@@ -119,6 +119,8 @@ impl Editor {
             steps.extend(self.send(&[(at, 0, c.encode_utf8(&mut buffer), Truth::Typed)]));
             at += c.len_utf8();
         }
+        self.now += 300;
+        self.tracker.settle(&mut self.memory, self.now);
         self.undo.push(steps);
         self.redo.clear();
     }
