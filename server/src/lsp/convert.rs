@@ -167,7 +167,15 @@ impl Place<'_> {
         let told = |f: &Finding| {
             let mut diagnostic = self.diagnostic(f, rules, other, &mut files);
             if let Some(region) = regions.iter().find(|r| f.span.start < r.range.end && r.range.start < f.span.end) {
-                diagnostic.message = format!("{} ({})", diagnostic.message, origin::short(&region.origin));
+                // Not in the message: the same text has the same findings wherever it came from.
+                let message = format!("Origin of this text: {}", region.origin.describe());
+                if self.announced.related {
+                    let location = Location { uri: self.uri.clone(), range: self.range(&region.range) };
+                    diagnostic.related_information.get_or_insert_default().push(DiagnosticRelatedInformation { location, message });
+                }
+                if self.announced.data {
+                    diagnostic.data = Some(json!({"origin": region.origin}));
+                }
             }
             diagnostic
         };

@@ -57,8 +57,10 @@ async fn started(editor: &str, root: &Path, text: &str) -> (Client, String) {
     (client, uri)
 }
 
-fn messages(diagnostics: &Value) -> Vec<&str> {
-    diagnostics.as_array().unwrap().iter().map(|d| d["message"].as_str().unwrap()).collect()
+/// Kind of origin and tool of each diagnostic.
+fn origins(diagnostics: &Value) -> Vec<(String, String)> {
+    let word = |d: &'_ Value, name: &str| d["data"]["origin"][name].as_str().unwrap_or_default().to_owned();
+    diagnostics.as_array().unwrap().iter().map(|d| (word(d, "kind"), word(d, "tool"))).collect()
 }
 
 #[tokio::test]
@@ -69,7 +71,9 @@ async fn a_paste_is_vetted_as_foreign_and_says_so() {
     assert_eq!(client.pulled(&uri).await, json!([]), "what was there is not foreign");
     client.change(&uri, 2, insert(2, PASTED)).await;
     let found = client.pulled(&uri).await;
-    assert_eq!(messages(&found), ["odd is called (came in at once)"]);
+    assert_eq!(origins(&found), [("unknown".to_owned(), String::new())]);
+    let related = found[0]["relatedInformation"].as_array().unwrap().last().unwrap();
+    assert_eq!(related["message"], "Origin of this text: origin unknown: arrived all at once");
     assert_eq!(found[0]["range"]["start"]["line"], 3);
     // The editor's word is worth more than the shape.
     client.notify("qualm/origin", json!({"textDocument": {"uri": uri}, "kind": "paste", "source": "external", "text": PASTED})).await;
@@ -151,7 +155,7 @@ async fn an_agents_hook_explains_what_came_in() {
     let end = tokio::time::Instant::now() + Duration::from_secs(20);
     loop {
         let found = client.pulled(&uri).await;
-        if messages(&found) == ["odd is called (written by an agent, claude-code)"] {
+        if origins(&found) == [("agent".to_owned(), "claude-code".to_owned())] {
             break;
         }
         assert!(tokio::time::Instant::now() < end, "{found}");
@@ -177,7 +181,7 @@ async fn what_was_saved_is_known_again() {
     let end = tokio::time::Instant::now() + Duration::from_secs(20);
     loop {
         let found = client.pulled(&uri).await;
-        if messages(&found) == ["odd is called (came in at once)"] {
+        if origins(&found) == [("unknown".to_owned(), String::new())] {
             break;
         }
         assert!(tokio::time::Instant::now() < end, "{found}");
