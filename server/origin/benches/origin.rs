@@ -2,7 +2,9 @@
 //! carrying origins over to a text that changed while nobody watched. Prints medians; `cargo bench -p qualm-origin`.
 
 use qualm_origin::{
-    Change, Evidence, Kind, Memory, Nowhere, Origin, OriginId, Origins, Run, Runs, Tracker, ledger::event::line_print, reanchor::carry,
+    Change, Evidence, Kind, Memory, Nowhere, Origin, OriginId, Origins, Run, Runs, Tracker,
+    ledger::event::line_print,
+    reanchor::{Kept, carry, reanchor},
 };
 use std::{fmt::Write, hint::black_box, time::Instant};
 
@@ -36,7 +38,7 @@ fn splices(count: usize) {
     let mut runs = Runs::of(&runs);
     let mut times = Vec::new();
     let mut at = 0;
-    for i in 0..200_000usize {
+    for i in 0..50_000usize {
         at = at.min(runs.len());
         let (deleted, inserted) = match i % 20 {
             0 => {
@@ -50,7 +52,8 @@ fn splices(count: usize) {
             }
             _ => (0, 1),
         };
-        let origin = ids[2 + random.below(5)];
+        // What is typed on is of one origin.
+        let origin = ids[2 + i / 20 % 5];
         let start = Instant::now();
         runs.splice(at..at + deleted, &[Run { len: inserted, origin }]);
         times.push(start.elapsed().as_nanos() as u64);
@@ -141,6 +144,9 @@ fn reanchors(lines: usize) {
     let fresh = prints(&new);
     told(&format!("fingerprints of {lines} lines"), times(&|| drop(black_box(prints(&new)))));
     told(&format!("re-anchoring {lines} lines"), times(&|| drop(black_box(carry(&kept, &fresh)))));
+    let known = Kept::of(&old, Runs::new(old.len(), OriginId::PRESENT));
+    let whole = || drop(black_box(reanchor(&[&known], &new, OriginId::PRESENT)));
+    told(&format!("re-anchoring {lines} lines, fingerprints included"), times(&whole));
     let mut changed = fresh.clone();
     changed.iter_mut().step_by(2).for_each(|p| *p ^= 1);
     told(&format!("re-anchoring {lines} lines, every other one changed"), times(&|| drop(black_box(carry(&kept, &changed)))));

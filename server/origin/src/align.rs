@@ -70,7 +70,7 @@ impl Parts {
 
 fn by_lines(old: &str, new: &str, parts: &mut Parts) {
     let (old_lines, new_lines) = (split(old), split(new));
-    let found = lines::matches(&described(old, &old_lines), &described(new, &new_lines));
+    let found = lines::matches(&described(old, &old_lines), &described(new, &new_lines), true);
     let mut at = 0;
     // The old line that the next unmatched one would follow.
     let mut next_old = 0usize;

@@ -3,8 +3,8 @@
 use imara_diff::{Algorithm, Diff, InternedInput};
 use std::{collections::HashMap, ops::Range};
 
-/// A block of lines counts as moved from so many lines on, unless it is marked as telling.
-const MOVED: usize = 3;
+/// A block of lines counts as moved from so many lines on.
+pub(crate) const MOVED: usize = 3;
 /// So many places are tried for a block that may have moved.
 const TRIED: usize = 64;
 
@@ -18,12 +18,12 @@ pub(crate) struct Line {
     pub telling: bool,
 }
 
-/// For each new line the old line it is, if any.
-pub(crate) fn matches(old: &[Line], new: &[Line]) -> Vec<Option<u32>> {
+/// For each new line the old line it is, if any. `single`: a line that was the only one of its kind may move alone.
+pub(crate) fn matches(old: &[Line], new: &[Line], single: bool) -> Vec<Option<u32>> {
     let mut input = InternedInput::default();
     input.update_before(old.iter().map(|l| l.key));
     input.update_after(new.iter().map(|l| l.key));
-    let mut diff = Diff::compute(Algorithm::Histogram, &input);
+    let mut diff = Diff::compute(Algorithm::Myers, &input);
     diff.postprocess_no_heuristic(&input);
     let mut found: Vec<Option<u32>> = vec![None; new.len()];
     let (mut removed, mut added): (Vec<Range<u32>>, Vec<Range<u32>>) = (Vec::new(), Vec::new());
@@ -48,12 +48,12 @@ pub(crate) fn matches(old: &[Line], new: &[Line]) -> Vec<Option<u32>> {
             added.push(range);
         }
     }
-    moved(old, new, &removed, &added, &mut found);
+    moved((old, &removed), (new, &added), single, &mut found);
     found
 }
 
 /// Blocks of lines that were removed in one place and added in another.
-fn moved(old: &[Line], new: &[Line], removed: &[Range<u32>], added: &[Range<u32>], found: &mut [Option<u32>]) {
+fn moved((old, removed): (&[Line], &[Range<u32>]), (new, added): (&[Line], &[Range<u32>]), single: bool, found: &mut [Option<u32>]) {
     let mut free = vec![false; old.len()];
     let mut places: HashMap<u64, Vec<u32>> = HashMap::new();
     for line in removed.iter().cloned().flatten() {
@@ -70,6 +70,10 @@ fn moved(old: &[Line], new: &[Line], removed: &[Range<u32>], added: &[Range<u32>
         while at < end {
             let mut best = (0, 0);
             let tried = places.get(&new[at].key).map_or(&[][..], Vec::as_slice);
+            if tried.is_empty() {
+                at += 1;
+                continue;
+            }
             for &from in tried.iter().take(TRIED) {
                 let from = from as usize;
                 let same = (0..(end - at).min(old.len() - from)).take_while(|i| free[from + i] && old[from + i].key == new[at + i].key);
@@ -78,7 +82,7 @@ fn moved(old: &[Line], new: &[Line], removed: &[Range<u32>], added: &[Range<u32>
             let (len, from) = best;
             let block = &new[at..at + len];
             // A single line must be the only one of its kind to be known again.
-            if len > 0 && block.iter().any(|l| l.telling) && (len >= MOVED || tried.len() == 1) {
+            if len > 0 && block.iter().any(|l| l.telling) && (len >= MOVED || single && tried.len() == 1) {
                 for i in 0..len {
                     found[at + i] = Some((from + i) as u32);
                     free[from + i] = false;
@@ -101,7 +105,7 @@ mod tests {
     }
 
     fn origin(old: &str, new: &str) -> Vec<i64> {
-        matches(&lines(old), &lines(new)).into_iter().map(|m| m.map_or(-1, i64::from)).collect()
+        matches(&lines(old), &lines(new), true).into_iter().map(|m| m.map_or(-1, i64::from)).collect()
     }
 
     #[test]

@@ -3,71 +3,89 @@
 //! Works on line fingerprints ([`crate::ledger::event::line_print`]), so that no source text has to be kept. Lines that
 //! a diff finds equal keep their origin; then blocks that were moved are found among what is left.
 
-use imara_diff::{Algorithm, Diff, InternedInput};
-use std::collections::HashMap;
+use crate::{
+    lines::{Line, matches},
+    model::OriginId,
+    runs::{Run, Runs, push},
+};
 
-/// A block has to be this long to count as moved...
-const MIN_BLOCK: usize = 3;
-
-/// For each new line the index of the old line it is, if it is one. 0 is the print of a blank line.
+/// For each new line the index of the old line it is, if it is one. 0 is the print of a blank line; between two changes
+/// it is nobody's.
 pub fn carry(old: &[u64], new: &[u64]) -> Vec<Option<usize>> {
-    let mut out = vec![None; new.len()];
-    let mut taken = vec![false; old.len()];
-    let mut input: InternedInput<u64> = InternedInput::default();
-    input.update_before(old.iter().copied());
-    input.update_after(new.iter().copied());
-    let diff = Diff::compute(Algorithm::Histogram, &input);
-    let (mut i, mut j) = (0, 0);
-    let mut pair = |i: &mut usize, j: &mut usize, until: (usize, usize)| {
-        while *i < until.0 && *j < until.1 {
-            out[*j] = Some(*i);
-            taken[*i] = true;
-            (*i, *j) = (*i + 1, *j + 1);
-        }
+    let described = |prints: &[u64]| -> Vec<Line> {
+        prints.iter().map(|print| Line { key: *print, significant: *print != 0, telling: *print != 0 }).collect()
     };
-    for hunk in diff.hunks() {
-        pair(&mut i, &mut j, (hunk.before.start as usize, hunk.after.start as usize));
-        (i, j) = (hunk.before.end as usize, hunk.after.end as usize);
-    }
-    pair(&mut i, &mut j, (old.len(), new.len()));
-    moves(old, new, &mut taken, &mut out);
-    out
+    matches(&described(old), &described(new), false).into_iter().map(|m| m.map(|m| m as usize)).collect()
 }
 
-/// Blocks of at least three lines, one of them telling, that stand elsewhere now.
-fn moves(old: &[u64], new: &[u64], taken: &mut [bool], out: &mut [Option<usize>]) {
-    let mut index: HashMap<[u64; MIN_BLOCK], Vec<usize>> = HashMap::new();
-    let telling = |w: &[u64]| w.iter().filter(|l| **l != 0).count() >= 2;
-    for i in 0..old.len().saturating_sub(MIN_BLOCK - 1) {
-        if !taken[i..i + MIN_BLOCK].iter().any(|t| *t) && telling(&old[i..i + MIN_BLOCK]) {
-            index.entry([old[i], old[i + 1], old[i + 2]]).or_default().push(i);
+/// What is kept of a text to know it again: no text, only fingerprints and lengths.
+#[derive(Clone, Debug, Default)]
+pub struct Kept {
+    /// The [`crate::ledger::event::line_print`] of each line and its length in bytes, line break included.
+    pub lines: Vec<(u64, usize)>,
+    /// The origins.
+    pub runs: Runs,
+}
+
+impl Kept {
+    /// Keeps a text.
+    pub fn of(text: &str, runs: Runs) -> Self {
+        let lines = text.split_inclusive('\n').map(|l| (crate::ledger::event::line_print(l), l.len())).collect();
+        Self { lines, runs }
+    }
+}
+
+/// The origins of a text that came about while nobody watched, from what was known of earlier texts: that of the file
+/// before (after downtime, an amended commit), those of several commits (a squash), those of both sides (a merge, a
+/// rebase, a commit picked from elsewhere). A line is what the first text that has it says; `otherwise` is for lines
+/// that none has.
+pub fn reanchor(earlier: &[&Kept], text: &str, otherwise: OriginId) -> Runs {
+    let now: Vec<(u64, usize)> = Kept::of(text, Runs::default()).lines;
+    let prints: Vec<u64> = now.iter().map(|l| l.0).collect();
+    let mut found: Vec<Option<Vec<Run>>> = vec![None; now.len()];
+    for kept in earlier {
+        let old: Vec<u64> = kept.lines.iter().map(|l| l.0).collect();
+        let starts: Vec<usize> = std::iter::once(0)
+            .chain(kept.lines.iter().scan(0, |at, l| {
+                *at += l.1;
+                Some(*at)
+            }))
+            .collect();
+        for (j, from) in carry(&old, &prints).into_iter().enumerate() {
+            if let (Some(i), None) = (from, &found[j]) {
+                found[j] = Some(fitted(kept.runs.lengths(starts[i]..starts[i + 1]), now[j].1));
+            }
         }
     }
-    if index.is_empty() {
-        return;
-    }
-    let mut j = 0;
-    while j + MIN_BLOCK <= new.len() {
-        let free = out[j..j + MIN_BLOCK].iter().all(Option::is_none);
-        let found = free
-            .then(|| index.get(&[new[j], new[j + 1], new[j + 2]]))
-            .flatten()
-            .and_then(|places| places.iter().copied().find(|i| !taken[*i..*i + MIN_BLOCK].iter().any(|t| *t)));
-        let Some(mut i) = found else {
-            j += 1;
-            continue;
-        };
-        while i < old.len() && j < new.len() && old[i] == new[j] && !taken[i] && out[j].is_none() {
-            out[j] = Some(i);
-            taken[i] = true;
-            (i, j) = (i + 1, j + 1);
+    let mut out = Vec::new();
+    for (runs, (_, len)) in found.into_iter().zip(&now) {
+        for run in runs.filter(|r| !r.is_empty()).unwrap_or_else(|| vec![Run { len: *len, origin: otherwise }]) {
+            push(&mut out, run);
         }
     }
+    Runs::of(&out)
+}
+
+/// The runs of a line for the same line with another indentation: what is added or gone is at its beginning.
+fn fitted(mut runs: Vec<Run>, len: usize) -> Vec<Run> {
+    let have: usize = runs.iter().map(|r| r.len).sum();
+    if let Some(first) = runs.first_mut().filter(|_| have < len) {
+        first.len += len - have;
+    }
+    let mut gone = have.saturating_sub(len);
+    for run in &mut runs {
+        let cut = run.len.min(gone);
+        run.len -= cut;
+        gone -= cut;
+    }
+    runs.retain(|r| r.len > 0);
+    runs
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::{Evidence, Kind, Origin, Origins};
     use proptest::prelude::*;
 
     #[test]
@@ -79,6 +97,57 @@ mod tests {
         assert_eq!(carry(&old, &new), expected);
         assert_eq!(carry(&[], &[1]), [None]);
         assert_eq!(carry(&[1], &[]), []);
+    }
+
+    fn kinds(table: &Origins, runs: &Runs, text: &str) -> Vec<Kind> {
+        assert_eq!(runs.len(), text.len());
+        let mut at = 0;
+        let starts = text.split_inclusive('\n').map(|l| {
+            at += l.len();
+            at - 1 - usize::from(l.ends_with('\n') && l.len() > 1)
+        });
+        starts.map(|at| table.get(runs.at(at).unwrap()).kind).collect()
+    }
+
+    /// A text of two lines by a hand, one by an agent, and its table.
+    fn known() -> (Origins, Kept, OriginId) {
+        let mut table = Origins::default();
+        let typed = table.intern(&Origin::new(Kind::Typed, Evidence::Keystrokes, 1));
+        let agent = table.intern(&Origin::new(Kind::Agent, Evidence::Hook, 1));
+        let offline = table.intern(&Origin::new(Kind::Unknown, Evidence::Offline, 1));
+        let text = "let first = one();\nlet second = two();\nlet third = three();\n";
+        let runs = Runs::of(&[Run { len: 39, origin: typed }, Run { len: text.len() - 39, origin: agent }]);
+        (table, Kept::of(text, runs), offline)
+    }
+
+    #[test]
+    fn downtime_and_amending_keep_what_stays() {
+        let (table, kept, offline) = known();
+        let text = "let zeroth = none();\n    let first = one();\r\nlet second = two(2);\nlet third = three();";
+        let runs = reanchor(&[&kept], text, offline);
+        assert_eq!(kinds(&table, &runs, text), [Kind::Unknown, Kind::Typed, Kind::Unknown, Kind::Agent]);
+    }
+
+    #[test]
+    fn a_squash_and_a_rebase_take_from_several_texts() {
+        let (mut table, kept, _) = known();
+        let checkout = table.intern(&Origin::new(Kind::Checkout, Evidence::Git, 2));
+        let pasted = table.intern(&Origin::new(Kind::Pasted, Evidence::Editor, 2));
+        let other = "let other = side();\n";
+        let side = Kept::of(other, Runs::new(other.len(), pasted));
+        let text = "let upstream = theirs();\nlet first = one();\nlet other = side();\nlet third = three();\n";
+        let runs = reanchor(&[&kept, &side], text, checkout);
+        assert_eq!(kinds(&table, &runs, text), [Kind::Checkout, Kind::Typed, Kind::Pasted, Kind::Agent]);
+        assert!(reanchor(&[], "", checkout).is_empty());
+    }
+
+    #[test]
+    fn a_broken_record_does_not_break_the_cover() {
+        let (_, mut kept, offline) = known();
+        kept.lines[0].1 = 4000;
+        kept.runs = Runs::new(3, offline);
+        let text = "let first = one();\nlet third = three();\n";
+        assert_eq!(reanchor(&[&kept], text, offline).len(), text.len());
     }
 
     proptest! {

@@ -20,7 +20,7 @@ use std::{collections::VecDeque, ops::Range};
 const BURST_LINES: usize = 3;
 const BURST_CHARS: usize = 50;
 /// Pieces that follow each other within so long (milliseconds) are one stream.
-const STREAM: i64 = 1_000;
+const STREAM: i64 = 300;
 /// Shorter text stands elsewhere by chance (characters that are no white space).
 const MIN_COPY: usize = 8;
 /// Changes kept for signals that come late.
@@ -168,7 +168,7 @@ impl Tracker {
     fn stroke(&mut self, memory: &mut Memory, change: &Change<'_>, count: usize, now: i64) {
         let range = change.at..change.at + change.deleted.len();
         let unproven = memory.origins.intern(&Origin::new(Kind::Unknown, Evidence::Chunk, coarse(now)));
-        let (proven, in_rhythm) = self.typing.key(range.clone(), change.inserted.len(), count, now);
+        let (proven, steady) = self.typing.key(range.clone(), change.inserted.len(), count, now);
         self.prove(memory, &proven);
         // What hands typed and took back they may type again; everything else that comes back is what it was.
         let undone = if change.inserted.is_empty() { None } else { memory.deleted.undone(self.document, change.at, change.inserted) };
@@ -176,13 +176,13 @@ impl Tracker {
         let restored = undone.is_some();
         let new = undone.unwrap_or_else(|| vec![Run { len: change.inserted.len(), origin: unproven }]);
         self.put(memory, change, &new, now, &[]);
-        if in_rhythm {
+        if steady {
             self.stream = None;
         }
         if restored || change.inserted.is_empty() {
             return;
         }
-        if !in_rhythm {
+        if !steady {
             let size = (characters(change.inserted), change.inserted.matches('\n').count());
             self.streamed(memory, range.start..range.start + change.inserted.len(), size, now);
         }

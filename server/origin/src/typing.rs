@@ -6,7 +6,7 @@
 use std::{collections::VecDeque, ops::Range};
 
 /// Hands need at least so long for a character, over several keystrokes, in milliseconds.
-const PER_CHARACTER: i64 = 25;
+const PER_CHARACTER: i64 = 40;
 /// Two keystrokes are at least so far apart.
 const ROLLOVER: i64 = 8;
 /// So many keystrokes in a row prove that somebody types.
@@ -71,8 +71,8 @@ pub(crate) struct Typing {
 }
 
 impl Typing {
-    /// Takes a keystroke of so many characters. Returns what it proves, in positions before it, and whether it goes on
-    /// the stretch.
+    /// Takes a keystroke of so many characters. Returns what it proves, in positions before it, and whether
+    /// hands are at work for certain.
     pub fn key(&mut self, range: Range<usize>, inserted: usize, characters: usize, time: i64) -> (Proven, bool) {
         let here = range.end == self.caret || range.start == self.caret || self.whole.start <= range.start && range.start <= self.whole.end;
         let goes_on = self.count > 0 && here;
@@ -101,7 +101,7 @@ impl Typing {
         }
         self.newest = range.start..range.start + inserted;
         self.caret = if inserted == 0 { range.start } else { range.start + inserted };
-        (proven, goes_on && in_time)
+        (proven, self.steady)
     }
 
     /// Some other change came, or nothing for a while: returns what is certain and starts afresh.

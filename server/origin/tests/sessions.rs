@@ -1,248 +1,10 @@
 //! Editing sessions in which the truth about every byte is known. With plain protocol evidence and with that of editors
 //! and hooks, no byte of others may be called typed, and next to none of what was typed may be called foreign.
 
-use qualm_origin::{
-    About, Change, Elsewhere, Evidence, Kind, Memory, Origin, Run, Signal, Tracker, ledger::event::line_print, reanchor::carry,
-};
-use std::ops::Range;
+mod editor;
 
-/// Who really wrote a byte.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Truth {
-    Typed,
-    /// Pasted from outside, completed or written by an agent.
-    Foreign,
-    /// A tool, version control, or there from the start.
-    Other,
-}
-
-/// An editor with one document, and the server's view of it.
-struct Editor {
-    text: String,
-    truth: Vec<Truth>,
-    tracker: Tracker,
-    memory: Memory,
-    now: i64,
-    /// Whether the editor and the hooks say what they know.
-    told: bool,
-    undo: Vec<Vec<Step>>,
-    redo: Vec<Vec<Step>>,
-    random: u64,
-}
-
-/// A replacement with the truth of what it puts in.
-#[derive(Clone, Debug)]
-struct Step {
-    at: usize,
-    deleted: String,
-    deleted_truth: Vec<Truth>,
-    inserted: String,
-    inserted_truth: Vec<Truth>,
-}
-
-struct Open<'t> {
-    tracker: &'t Tracker,
-    text: &'t str,
-    changed: Range<usize>,
-}
-
-impl Elsewhere for Open<'_> {
-    fn find(&self, text: &str) -> Option<Vec<Run>> {
-        let at = self.text.match_indices(text).map(|(i, _)| i).find(|i| *i >= self.changed.end || i + text.len() <= self.changed.start)?;
-        Some(self.tracker.runs().slice(at..at + text.len()).into_iter().map(|(r, origin)| Run { len: r.len(), origin }).collect())
-    }
-}
-
-impl Editor {
-    fn open(text: &str, told: bool) -> Self {
-        let mut memory = Memory::default();
-        let found = memory.origins.intern(&Origin::present());
-        Self {
-            text: text.into(),
-            truth: vec![Truth::Other; text.len()],
-            tracker: Tracker::open(1, text.len(), found),
-            memory,
-            now: 1_000_000,
-            told,
-            undo: Vec::new(),
-            redo: Vec::new(),
-            random: 7,
-        }
-    }
-
-    fn below(&mut self, n: usize) -> usize {
-        self.random = self.random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        ((self.random >> 33) as usize) % n.max(1)
-    }
-
-    /// Sends replacements as one notification.
-    fn send(&mut self, edits: &[(usize, usize, &str, Truth)]) -> Vec<Step> {
-        let mut steps = Vec::new();
-        let mut whole: Vec<(usize, String, String, String)> = Vec::new();
-        // The server sees its trackers before the change and the text after it.
-        let before = self.tracker.clone();
-        let before_text = self.text.clone();
-        let (mut first, mut last) = (usize::MAX, 0);
-        for (at, len, by, truth) in edits {
-            let (at, end) = (*at, at + len);
-            let deleted = self.text[at..end].to_owned();
-            let deleted_truth = self.truth[at..end].to_vec();
-            self.text.replace_range(at..end, by);
-            self.truth.splice(at..end, std::iter::repeat_n(*truth, by.len()));
-            let from = self.text[..at].rfind('\n').map_or(0, |i| i + 1);
-            let to = self.text[at + by.len()..].find('\n').map_or(self.text.len(), |i| at + by.len() + i);
-            whole.push((at, deleted.clone(), (*by).to_owned(), self.text[from..to].to_owned()));
-            (first, last) = (first.min(at), last.max(end));
-            steps.push(Step { at, deleted, deleted_truth, inserted: (*by).to_owned(), inserted_truth: vec![*truth; by.len()] });
-        }
-        let changes: Vec<Change<'_>> =
-            whole.iter().map(|(at, deleted, inserted, lines)| Change { at: *at, deleted, inserted, lines }).collect();
-        let open = Open { tracker: &before, text: &before_text, changed: first..last };
-        self.tracker.change(&mut self.memory, &changes, self.now, &open);
-        assert_eq!(self.tracker.runs().len(), self.text.len());
-        steps
-    }
-
-    fn act(&mut self, edits: &[(usize, usize, &str, Truth)]) {
-        self.now += 1_000;
-        let steps = self.send(edits);
-        self.undo.push(steps);
-        self.redo.clear();
-    }
-
-    fn type_in(&mut self, at: usize, text: &str) {
-        let mut at = at;
-        let mut steps = Vec::new();
-        for c in text.chars() {
-            self.now += 60 + self.below(120) as i64;
-            let mut buffer = [0; 4];
-            steps.extend(self.send(&[(at, 0, c.encode_utf8(&mut buffer), Truth::Typed)]));
-            at += c.len_utf8();
-        }
-        self.now += 300;
-        self.tracker.settle(&mut self.memory, self.now);
-        self.undo.push(steps);
-        self.redo.clear();
-    }
-
-    fn signal(&mut self, kind: Kind, evidence: Evidence, about: About) {
-        if self.told {
-            let signal = Signal { origin: Origin::new(kind, evidence, self.now), about, time: self.now };
-            self.tracker.signal(&mut self.memory, &signal);
-            self.memory.expect(signal);
-        }
-    }
-
-    fn paste_from_outside(&mut self, at: usize, text: &str) {
-        self.act(&[(at, 0, text, Truth::Foreign)]);
-        self.signal(Kind::Pasted, Evidence::Editor, About::text(text));
-    }
-
-    /// Copies or moves own text: the truth goes along.
-    fn transfer(&mut self, from: Range<usize>, to: usize, cut: bool) {
-        let (text, truth) = (self.text[from.clone()].to_owned(), self.truth[from.clone()].to_vec());
-        let mut to = to;
-        if cut {
-            self.act(&[(from.start, from.len(), "", Truth::Other)]);
-            if to >= from.end {
-                to -= from.len();
-            }
-        }
-        self.act(&[(to, 0, &text, Truth::Other)]);
-        self.truth.splice(to..to + text.len(), truth.clone());
-        if let Some(step) = self.undo.last_mut().and_then(|s| s.last_mut()) {
-            step.inserted_truth = truth;
-        }
-    }
-
-    fn revert(&mut self, undo: bool) {
-        let Some(steps) = (if undo { self.undo.pop() } else { self.redo.pop() }) else { return };
-        self.now += 1_500;
-        // Editors take back typing as one change, where the keys were side by side.
-        let joined = joined(&steps);
-        let list: Vec<Step> = if undo { joined.iter().rev().cloned().collect() } else { joined.clone() };
-        for s in list {
-            let (len, by, truth) =
-                if undo { (s.inserted.len(), s.deleted, s.deleted_truth) } else { (s.deleted.len(), s.inserted, s.inserted_truth) };
-            self.send(&[(s.at, len, &by, Truth::Other)]);
-            self.truth.splice(s.at..s.at + by.len(), truth);
-        }
-        if undo { self.redo.push(joined) } else { self.undo.push(joined) }
-    }
-
-    /// An agent wrote the file; the editor reloads it as one replacement.
-    fn agent_on_disk(&mut self, at: usize, len: usize, by: &str, hook_first: bool) {
-        if hook_first {
-            self.signal(Kind::Agent, Evidence::Hook, About::text(by));
-            self.now += 500;
-        }
-        let new = format!("{}{by}{}", &self.text[..at], &self.text[at + len..]);
-        let mut truth = self.truth.clone();
-        truth.splice(at..at + len, std::iter::repeat_n(Truth::Foreign, by.len()));
-        let old = self.text.len();
-        self.act(&[(0, old, &new, Truth::Other)]);
-        self.truth = truth;
-        if !hook_first {
-            self.now += 2_000;
-            self.signal(Kind::Agent, Evidence::Hook, About::text(by));
-        }
-    }
-
-    /// `(typed bytes, foreign bytes, foreign called typed, typed called foreign, foreign called foreign)`.
-    fn judge(&self) -> Score {
-        let mut score = Score::default();
-        for (range, origin) in self.tracker.runs().slice(0..self.text.len()) {
-            let origin = self.memory.origins.get(origin);
-            for truth in &self.truth[range] {
-                score.bytes += 1;
-                match truth {
-                    Truth::Typed => {
-                        score.typed += 1;
-                        score.typed_called_foreign += usize::from(origin.is_foreign());
-                        score.typed_known += usize::from(matches!(origin.kind, Kind::Typed | Kind::OwnCopy | Kind::Tool));
-                    }
-                    Truth::Foreign => {
-                        score.foreign += 1;
-                        score.foreign_called_typed += usize::from(matches!(origin.kind, Kind::Typed));
-                        score.foreign_known += usize::from(origin.is_foreign());
-                    }
-                    Truth::Other => {}
-                }
-            }
-        }
-        score
-    }
-}
-
-/// Steps side by side as one.
-fn joined(steps: &[Step]) -> Vec<Step> {
-    let mut out: Vec<Step> = Vec::new();
-    for s in steps {
-        match out.last_mut() {
-            Some(last) if s.deleted.is_empty() && last.at + last.inserted.len() == s.at && last.deleted.is_empty() => {
-                last.inserted.push_str(&s.inserted);
-                last.inserted_truth.extend(&s.inserted_truth);
-            }
-            _ => out.push(s.clone()),
-        }
-    }
-    out
-}
-
-#[derive(Clone, Copy, Debug, Default)]
-struct Score {
-    bytes: usize,
-    typed: usize,
-    foreign: usize,
-    foreign_called_typed: usize,
-    typed_called_foreign: usize,
-    typed_known: usize,
-    foreign_known: usize,
-}
-
-const START: &str = "import os\n\n\ndef load(path):\n    with open(path) as file:\n        return file.read()\n\n\ndef main():\n    print(load(\"settings\"))\n";
-const PASTED: &str = "def fetch(url, retries=3):\n    for attempt in range(retries):\n        answer = requests.get(url, verify=False)\n        if answer.ok:\n            return answer.json()\n    raise RuntimeError(url)\n";
-const AGENT: &str = "def store(rows, table):\n    for row in rows:\n        cursor.execute(f\"INSERT INTO {table} VALUES ({row})\")\n    connection.commit()\n    return len(rows)\n";
+use editor::{AGENT, Editor, PASTED, START, Score, Truth, kinds};
+use qualm_origin::{About, Evidence, Kind, ledger::event::line_print, reanchor::carry};
 
 /// Line starts, so that edits fall where people make them.
 fn line_start(text: &str, n: usize) -> usize {
@@ -340,26 +102,6 @@ fn no_foreign_byte_is_called_typed_and_next_to_no_typed_one_foreign() {
     }
 }
 
-/// The kinds of the lines of a document, one word for a line of one kind.
-fn kinds(e: &Editor) -> Vec<String> {
-    let mut at = 0;
-    e.text
-        .split_inclusive('\n')
-        .map(|line| {
-            let mut kinds: Vec<&str> = e
-                .tracker
-                .runs()
-                .slice(at..at + line.trim_end().len().max(1))
-                .iter()
-                .map(|(_, o)| e.memory.origins.get(*o).kind.as_str())
-                .collect();
-            at += line.len();
-            kinds.dedup();
-            kinds.join("+")
-        })
-        .collect()
-}
-
 /// A line typed right behind an agent's stays the hand's, and the hook that comes late does not take it.
 #[test]
 fn a_human_line_next_to_an_agents_is_not_absorbed() {
@@ -375,7 +117,7 @@ fn a_human_line_next_to_an_agents_is_not_absorbed() {
     // Typing what an agent wrote, letter by letter, is typing.
     e.type_in(0, "    connection.commit()\n");
     e.signal(Kind::Agent, Evidence::Hook, About::text("    connection.commit()\n"));
-    assert_eq!(self::kinds(&e)[0], "typed");
+    assert_eq!(editor::kinds(&e)[0], "typed");
 }
 
 /// A formatter changes no origin, and blank lines belong to what they stand in.
@@ -397,7 +139,7 @@ fn a_formatter_changes_no_origin() {
     let places: Vec<usize> = e.text.match_indices('\n').map(|(i, _)| i + 1).take(3).collect();
     let edits: Vec<(usize, usize, &str, Truth)> = places.iter().rev().map(|p| (*p, 0, "\n", Truth::Other)).collect();
     e.act(&edits);
-    assert!(self::kinds(&e)[..6].iter().all(|k| k == "pasted"));
+    assert!(editor::kinds(&e)[..6].iter().all(|k| k == "pasted"));
 }
 
 /// One line edited by hand inside foreign text is that line and no other.

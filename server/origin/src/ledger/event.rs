@@ -197,17 +197,16 @@ pub fn text_hash(text: &str) -> Hash {
 /// The fingerprint of a line: the first 8 bytes (little endian) of BLAKE3 of the line without any white space, so that
 /// indentation and a formatter's blanks do not hide it. 0 for a blank line.
 pub fn line_print(line: &str) -> u64 {
-    let mut hasher = blake3::Hasher::new();
-    let mut blank = true;
+    // At once: a hasher that is fed word by word takes three times as long.
+    let mut bare = Vec::with_capacity(line.len());
     for word in line.split_whitespace() {
-        hasher.update(word.as_bytes());
-        blank = false;
+        bare.extend_from_slice(word.as_bytes());
     }
-    if blank {
+    if bare.is_empty() {
         return 0;
     }
     let mut first = [0; 8];
-    first.copy_from_slice(&hasher.finalize().as_bytes()[..8]);
+    first.copy_from_slice(&blake3::hash(&bare).as_bytes()[..8]);
     u64::from_le_bytes(first)
 }
 
