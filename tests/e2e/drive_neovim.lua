@@ -72,6 +72,58 @@ local function explain()
   vim.cmd.close()
 end
 
+-- A paste from outside, and a copy of one's own, told apart.
+local function origin()
+  local tell = require('qualm.origin')
+  local function kind_at(line)
+    vim.api.nvim_win_set_cursor(0, { line, 4 })
+    local here = tell.here()
+    return here and here.kind
+  end
+  local function foreign_signs(from, to)
+    local ns = vim.api.nvim_get_namespaces()['qualm.origin']
+    return #vim.api.nvim_buf_get_extmarks(0, ns, { from - 1, 0 }, { to - 1, -1 }, {})
+  end
+  local last = vim.api.nvim_buf_line_count(0)
+  local lines = vim.split(plan.pasted, '\n')
+  vim.api.nvim_win_set_cursor(0, { last, 0 })
+  vim.api.nvim_feedkeys(vim.keycode('o<Esc>'), 'tx', false)
+  vim.paste(lines, -1)
+  await('the paste is vetted as foreign', function()
+    return #vim.tbl_filter(function(d)
+      return d.source == 'qualm' and d.code == plan.pasted_rule
+    end, vim.diagnostic.get(0)) == 1
+  end)
+  await('the paste is known as one', function()
+    return kind_at(last + 2) == 'pasted'
+  end)
+  await('foreign lines are marked', function()
+    return foreign_signs(last + 1, last + 3) >= 2
+  end)
+  local status = tell.statusline()
+  if not status:find('foreign', 1, true) then
+    error('statusline: ' .. status, 0)
+  end
+  -- The function at the end of the file as it was, copied to its end.
+  local before = vim.api.nvim_buf_line_count(0)
+  vim.cmd((last - 4) .. ',' .. last .. 'yank')
+  vim.cmd(before .. 'put')
+  vim.wait(600)
+  tell.refresh(0)
+  await('the copy is known as one', function()
+    local kind = kind_at(before + 2)
+    return kind == 'own_copy' or kind == 'unknown'
+  end)
+  expect('signs at the copy', foreign_signs(before + 1, before + 5), 0)
+  vim.cmd((last + 1) .. ',' .. before .. 'QualmReview')
+  vim.cmd((last + 2) .. ',' .. (before - 1) .. 'QualmRelabel typed')
+  await('a correction holds', function()
+    tell.refresh(0)
+    return kind_at(last + 2) == 'typed'
+  end)
+  vim.cmd('undo 0')
+end
+
 local function run()
   local before = on_disk()
   local client
@@ -80,6 +132,9 @@ local function run()
     return client and client.initialized
   end)
   expect('position encoding', client.offset_encoding, plan.encoding)
+  if plan.pasted then
+    origin()
+  end
   for _, line in ipairs(plan.typed) do
     type_line(line)
   end

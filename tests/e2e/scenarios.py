@@ -44,6 +44,15 @@ def user():
 
 FIX = Scenario(name="open, rewrite, save", file="app.py", before=APP, after=APP.replace(RISKY, REWRITTEN))
 
+# Text from outside: it is risky only if nobody here wrote it.
+PASTED = """\
+def listing(name):
+    import os
+
+    return os.popen("ls -l " + name).read()
+"""
+PASTED_RULE = "command-injection"
+
 ALLOWED = Scenario(
     name="open, allow, save",
     file="app.py",
