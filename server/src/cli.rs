@@ -57,6 +57,9 @@ pub enum Command {
         #[arg(value_enum)]
         name: EditorName,
     },
+    /// Make the editors and agents of this machine use qualm
+    #[command(after_help = SETUP_EXAMPLES)]
+    Setup(SetupArgs),
     /// Show the settings that hold for a place
     #[command(after_help = CONFIG_EXAMPLES)]
     Config(ConfigArgs),
@@ -98,6 +101,15 @@ Exit codes: 0 all hold, 1 some do not or a rule cannot be read, 2 trouble.";
 const EDITOR_EXAMPLES: &str = "Examples:
   qualm editor-config helix >> ~/.config/helix/languages.toml
   qualm editor-config neovim > ~/.config/nvim/lsp/qualm.lua    then vim.lsp.enable('qualm')";
+
+const SETUP_EXAMPLES: &str = "Examples:
+  qualm setup --dry-run            what would be changed, as a diff
+  qualm setup                      all editors and agents that are found, after asking
+  qualm setup --editor helix       only this one
+  qualm setup --undo               take back what was done
+
+Files are merged into, never overwritten. VS Code takes an extension instead: see editors/vscode.
+Exit codes: 0 done or nothing to do, 1 something was left undone, 2 trouble.";
 
 const CONFIG_EXAMPLES: &str = "Examples:
   qualm config --why               every setting of this folder and where it came from
@@ -141,6 +153,23 @@ pub enum Format {
     Sarif,
     /// Annotations in a GitHub workflow
     Github,
+}
+
+/// What to set up.
+#[derive(Debug, Args)]
+pub struct SetupArgs {
+    /// Only this editor or agent (repeatable), found or not
+    #[arg(long, value_name = "NAME", value_enum)]
+    pub editor: Vec<crate::setup::Target>,
+    /// Show what would be done, write nothing
+    #[arg(short = 'n', long)]
+    pub dry_run: bool,
+    /// Take back what was set up
+    #[arg(long, conflicts_with = "editor")]
+    pub undo: bool,
+    /// Do not ask
+    #[arg(short, long)]
+    pub yes: bool,
 }
 
 /// An editor that takes its configuration as text.

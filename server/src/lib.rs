@@ -19,5 +19,6 @@ pub mod project;
 pub mod report;
 pub mod rewrite;
 pub mod settings;
+pub mod setup;
 pub mod test_rules;
 pub mod workspace;

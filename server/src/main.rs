@@ -4,7 +4,7 @@ use clap::Parser;
 use qualm::{
     check,
     cli::{Cli, Command, Outcome},
-    editor_config, explain, fix, hook, ledger, lsp, origin, settings, test_rules,
+    editor_config, explain, fix, hook, ledger, lsp, origin, settings, setup, test_rules,
 };
 use std::process::ExitCode;
 
@@ -25,6 +25,7 @@ fn main() -> ExitCode {
         Command::Explain(args) => explain::run(&args),
         Command::TestRules(args) => test_rules::run(&args),
         Command::EditorConfig { name } => editor_config::run(name),
+        Command::Setup(args) => setup::run(&args),
         Command::Config(args) => settings::run(&args),
         Command::Hook(_) => Ok(Outcome::Clean),
         Command::Origin(args) => origin::run(&args),

@@ -6,6 +6,7 @@ mod commands;
 mod hook;
 mod hostile;
 mod origin;
+mod setup;
 
 use std::{
     fs,
