@@ -42,28 +42,47 @@ impl Kept {
 pub fn reanchor(earlier: &[&Kept], text: &str, otherwise: OriginId) -> Runs {
     let now: Vec<(u64, usize)> = Kept::of(text, Runs::default()).lines;
     let prints: Vec<u64> = now.iter().map(|l| l.0).collect();
-    let mut found: Vec<Option<Vec<Run>>> = vec![None; now.len()];
-    for kept in earlier {
+    // For each line which of the earlier texts has it, and which line of that.
+    let mut found: Vec<Option<(usize, usize)>> = vec![None; now.len()];
+    for (which, kept) in earlier.iter().enumerate() {
         let old: Vec<u64> = kept.lines.iter().map(|l| l.0).collect();
-        let starts: Vec<usize> = std::iter::once(0)
-            .chain(kept.lines.iter().scan(0, |at, l| {
-                *at += l.1;
-                Some(*at)
-            }))
-            .collect();
-        for (j, from) in carry(&old, &prints).into_iter().enumerate() {
-            if let (Some(i), None) = (from, &found[j]) {
-                found[j] = Some(fitted(kept.runs.lengths(starts[i]..starts[i + 1]), now[j].1));
-            }
+        for (place, from) in found.iter_mut().zip(carry(&old, &prints)) {
+            *place = place.or(from.map(|line| (which, line)));
         }
     }
-    let mut out = Vec::new();
-    for (runs, (_, len)) in found.into_iter().zip(&now) {
-        for run in runs.filter(|r| !r.is_empty()).unwrap_or_else(|| vec![Run { len: *len, origin: otherwise }]) {
+    let starts: Vec<Vec<usize>> = earlier.iter().map(|kept| starts(&kept.lines)).collect();
+    let mut out: Vec<Run> = Vec::new();
+    let mut at = 0;
+    while at < now.len() {
+        let Some((which, line)) = found[at] else {
+            push(&mut out, Run { len: now[at].1, origin: otherwise });
+            at += 1;
+            continue;
+        };
+        // Lines that are the same to the byte are taken in one piece.
+        let (kept, starts) = (earlier[which], &starts[which]);
+        let same = |n: &usize| found.get(at + n) == Some(&Some((which, line + n))) && kept.lines[line + n].1 == now[at + n].1;
+        let count = (0..now.len() - at).take_while(same).count().max(1);
+        let len = now[at..at + count].iter().map(|l| l.1).sum();
+        let runs = fitted(kept.runs.lengths(starts[line]..starts[line + count]), len);
+        let missing = if runs.is_empty() { len } else { 0 };
+        push(&mut out, Run { len: missing, origin: otherwise });
+        for run in runs {
             push(&mut out, run);
         }
+        at += count;
     }
     Runs::of(&out)
+}
+
+/// Where each line starts, and where the last one ends.
+fn starts(lines: &[(u64, usize)]) -> Vec<usize> {
+    let mut at = 0;
+    let ends = lines.iter().map(|l| {
+        at += l.1;
+        at
+    });
+    std::iter::once(0).chain(ends).collect()
 }
 
 /// The runs of a line for the same line with another indentation: what is added or gone is at its beginning.
