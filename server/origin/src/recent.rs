@@ -14,7 +14,9 @@ pub(crate) struct Piece {
     /// Where it is now.
     pub place: Range<usize>,
     /// [`line_print`] of the whole line as it was when the text came.
-    pub print: u64,
+    print: u64,
+    /// The same of the line as it became: text may come in pieces.
+    later: u64,
     /// The line has letters or digits.
     tells: bool,
 }
@@ -48,12 +50,27 @@ impl Recent {
                 let place = (new.start + lead).max(start)..(new.end + lead).min(end);
                 if !place.is_empty() {
                     let place = place.start - lead + at..place.end - lead + at;
-                    pieces.push(Piece { place, print: line_print(line), tells: significant(line) });
+                    let print = line_print(line);
+                    pieces.push(Piece { place, print, later: print, tells: significant(line) });
                 }
             }
             start = end;
         }
         Self { pieces, hash: text_hash(inserted), reload: false, key: false, time, origins: vec![origin] }
+    }
+
+    /// Takes notice of how the lines around a change are now, that came at `at` and is not this one.
+    pub fn complete(&mut self, at: usize, inserted: &str, lines: &str) {
+        let mut start = at.saturating_sub(lines.find(inserted).unwrap_or(0));
+        for line in lines.split_inclusive('\n') {
+            let end = start + line.len();
+            let mut print = None;
+            for piece in self.pieces.iter_mut().filter(|p| start <= p.place.start && p.place.end <= end) {
+                piece.later = *print.get_or_insert_with(|| line_print(line));
+                piece.tells |= significant(line);
+            }
+            start = end;
+        }
     }
 
     /// Follows a later edit.
@@ -78,13 +95,13 @@ impl Recent {
 
     fn told(&self, lines: &[u64]) -> Vec<Range<usize>> {
         let mut found = Vec::new();
-        let claimed = |p: &Piece| p.print == 0 || lines.contains(&p.print);
+        let claimed = |p: &Piece| p.later == 0 || lines.contains(&p.print) || lines.contains(&p.later);
         let mut rest = &self.pieces[..];
         while let Some(start) = rest.iter().position(claimed) {
             rest = &rest[start..];
             let block = rest.iter().position(|p| !claimed(p)).unwrap_or(rest.len());
             // Brackets and blank lines go with the lines that they stand with.
-            if rest[..block].iter().any(|p| p.tells && p.print != 0) {
+            if rest[..block].iter().any(|p| p.tells && p.later != 0) {
                 found.extend(rest[..block].iter().map(|p| p.place.clone()));
             }
             rest = &rest[block..];

@@ -21,10 +21,15 @@ const BURST_LINES: usize = 3;
 const BURST_CHARS: usize = 50;
 /// Pieces that follow each other within so long (milliseconds) are one stream.
 const STREAM: i64 = 300;
+/// So many characters make a stream (less is a hand that stumbles).
+const STREAMING: usize = 8;
 /// Shorter text stands elsewhere by chance (characters that are no white space).
 const MIN_COPY: usize = 8;
 /// Changes kept for signals that come late.
 const MAX_RECENT: usize = 256;
+
+/// A line that comes in pieces comes in at most so many.
+const LINE_PIECES: usize = 64;
 
 /// One change of a document: at a byte position one text is replaced by another.
 #[derive(Clone, Copy, Debug)]
@@ -182,15 +187,17 @@ impl Tracker {
         if restored || change.inserted.is_empty() {
             return;
         }
-        if !steady {
-            let size = (characters(change.inserted), change.inserted.matches('\n').count());
-            self.streamed(memory, range.start..range.start + change.inserted.len(), size, now);
-        }
-        if !change.inserted.trim().is_empty() {
+        // A blank by hand leaves the line's fingerprint as it is, so it proves nothing; one in a stream goes with it.
+        let streaming = self.stream.as_ref().is_some_and(|s| s.characters > STREAMING);
+        let place = range.start..range.start + change.inserted.len();
+        if streaming || !change.inserted.trim().is_empty() {
             let all = 0..change.inserted.len();
             let mut recent = Recent::new(change.at, change.inserted, std::slice::from_ref(&all), change.lines, unproven, now);
             recent.key = true;
-            self.came(memory, recent, now);
+            self.came(memory, recent, change, now);
+        }
+        if !steady {
+            self.streamed(memory, place, (characters(change.inserted), change.inserted.matches('\n').count()), now);
         }
     }
 
@@ -201,7 +208,11 @@ impl Tracker {
         let Change { at, deleted, inserted, .. } = *change;
         let end = at + deleted.len();
         let reload = at == 0 && end == self.runs.len() && end > 0;
-        let whole = if characters(inserted) >= MIN_COPY { memory.deleted.whole(inserted) } else { None };
+        // In the middle of a stream small pieces are not asked where else they stand.
+        let streaming = deleted.is_empty()
+            && inserted.len() <= BURST_CHARS
+            && self.stream.as_ref().is_some_and(|s| s.place.end == at && now - s.time <= STREAM);
+        let whole = if characters(inserted) >= MIN_COPY && !streaming { memory.deleted.whole(inserted) } else { None };
         if let Some(runs) = memory.deleted.undone(self.document, at, inserted).or(whole) {
             self.put(memory, change, &runs, now, &[]);
             return;
@@ -210,7 +221,7 @@ impl Tracker {
         let mut news: Vec<Range<usize>> = Vec::new();
         let mut own: Vec<Option<Vec<Run>>> = Vec::new();
         for part in parts.iter().filter(|p| p.source == Source::New) {
-            let found = owned(memory, &inserted[part.range.clone()], now, elsewhere);
+            let found = if streaming { None } else { owned(memory, &inserted[part.range.clone()], now, elsewhere) };
             if found.is_none() {
                 news.push(part.range.clone());
             }
@@ -251,12 +262,13 @@ impl Tracker {
         push(&mut new, Run { len: ahead, origin });
         self.put(memory, change, &new, now, &parts);
         let (Some(first), Some(last)) = (news.first(), news.last()) else { return };
-        if !burst {
-            self.streamed(memory, at + first.start..at + last.end, (size, lines), now);
-        }
+        let place = at + first.start..at + last.end;
         let mut recent = Recent::new(at, inserted, &news, change.lines, id, now);
         recent.reload = reload;
-        self.came(memory, recent, now);
+        self.came(memory, recent, change, now);
+        if !burst {
+            self.streamed(memory, place, (size, lines), now);
+        }
     }
 
     /// Replaces runs, and moves what else has a place in the text.
@@ -279,7 +291,14 @@ impl Tracker {
     }
 
     /// Remembers what came for signals that come later, and asks those that came before.
-    fn came(&mut self, memory: &mut Memory, recent: Recent, now: i64) {
+    fn came(&mut self, memory: &mut Memory, recent: Recent, change: &Change<'_>, now: i64) {
+        // Pieces that came before on the same line are known by the whole line too.
+        let near = |r: &Recent| r.pieces.last().is_some_and(|p| p.place.end == change.at);
+        if change.deleted.is_empty() && self.recent.back().is_some_and(near) {
+            for earlier in self.recent.iter_mut().rev().take(LINE_PIECES) {
+                earlier.complete(change.at, change.inserted, change.lines);
+            }
+        }
         if self.recent.len() == MAX_RECENT {
             self.recent.pop_front();
         }

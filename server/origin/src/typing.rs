@@ -35,6 +35,10 @@ impl Default for Habits {
 /// The shape of one keystroke, or `None`: the number of characters it stands for.
 pub(crate) fn shape(removed: &str, inserted: &str, habits: Habits) -> Option<usize> {
     let count = inserted.chars().count();
+    if count == 0 {
+        // More than a key removes is taken back or cut out.
+        return removed.chars().nth(habits.characters.max(1)).is_none().then_some(1);
+    }
     if count <= habits.characters.max(1) && !inserted.contains('\n') {
         return Some(count.max(1));
     }
@@ -65,7 +69,7 @@ pub(crate) struct Typing {
     newest: Range<usize>,
     /// The keys so far prove that somebody types.
     steady: bool,
-    /// All that it inserted; the cursor may move about in it.
+    /// All that it inserted.
     whole: Range<usize>,
     caret: usize,
 }
@@ -74,7 +78,10 @@ impl Typing {
     /// Takes a keystroke of so many characters. Returns what it proves, in positions before it, and whether
     /// hands are at work for certain.
     pub fn key(&mut self, range: Range<usize>, inserted: usize, characters: usize, time: i64) -> (Proven, bool) {
-        let here = range.end == self.caret || range.start == self.caret || self.whole.start <= range.start && range.start <= self.whole.end;
+        let there = range.start;
+        // Behind the cursor only what the editor closed itself is stepped over.
+        let stepped = self.caret < there && there <= self.whole.end && there - self.caret <= 2;
+        let here = range.end == self.caret || there == self.caret || stepped || self.newest.contains(&there);
         let goes_on = self.count > 0 && here;
         let (in_time, steady) = self.rhythm(characters, time);
         let mut proven = Proven::default();
@@ -84,10 +91,9 @@ impl Typing {
                 proven = self.end(time);
             }
             *self = Self { open: range.start..range.start, whole: range.start..range.start, ..Self::default() };
-        } else if steady && self.count >= PROOF {
+        } else if steady && self.whole.len() >= PROOF {
             proven = self.prove(self.open.end);
         }
-        self.steady = goes_on && steady;
         self.keys.push_back((time, characters));
         if self.keys.len() > WINDOW {
             self.keys.pop_front();
@@ -99,6 +105,8 @@ impl Typing {
             piece.start = without(piece.start).min(range.start);
             piece.end = without(piece.end).max(range.start) + inserted;
         }
+        // Taking one character back and forth is no typing: some of it must stand.
+        self.steady = goes_on && steady && self.whole.len() >= PROOF;
         self.newest = range.start..range.start + inserted;
         self.caret = if inserted == 0 { range.start } else { range.start + inserted };
         (proven, self.steady)
@@ -196,7 +204,8 @@ mod tests {
         assert_eq!(shape("", "\n * ", one), Some(1));
         assert_eq!(shape("", "\n\n\n", one), None);
         assert_eq!(shape("", "\nx = 1", one), None);
-        assert_eq!(shape("selected", "", one), Some(1));
+        assert_eq!((shape("x", "", one), shape("selected", "", one)), (Some(1), None));
+        assert_eq!(shape("selected", "x", one), Some(1));
         assert_eq!(shape("", "    ", one), Some(1));
     }
 }

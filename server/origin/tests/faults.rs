@@ -133,7 +133,7 @@ fn several_events_explain_one_reload() {
 /// An agent that streams tokens into the buffer: each is small, together they are a burst.
 #[test]
 fn a_stream_of_tokens_is_a_burst() {
-    let mut e = Editor::open("", false);
+    let mut e = Editor::open("", true);
     for token in PASTED.split_inclusive([' ', '(', '.']) {
         e.now += 25;
         let at = e.text.len();
@@ -142,6 +142,9 @@ fn a_stream_of_tokens_is_a_burst() {
     let score = e.judge();
     assert_eq!(score.foreign_called_typed, 0);
     assert!(score.foreign_known * 100 >= score.foreign * 95, "{score:?}");
+    // The hook tells of whole lines, though they came in pieces.
+    e.signal(Kind::Agent, Evidence::Hook, About::text(PASTED));
+    assert!(kinds(&e).iter().all(|k| k == "agent"), "{:?}", kinds(&e));
 }
 
 /// Typing at several cursors and a rename are no typing of one hand at one cursor, and nothing foreign either.

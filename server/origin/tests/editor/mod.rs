@@ -123,6 +123,74 @@ impl Editor {
         self.redo.clear();
     }
 
+    /// Types as people do: keys that roll over, slips that are taken back, indentation that the editor adds.
+    pub fn type_loosely(&mut self, at: usize, text: &str) {
+        let mut at = at;
+        let mut steps = Vec::new();
+        let mut rest = text;
+        while let Some(first) = rest.chars().next() {
+            self.now += if self.below(8) == 0 { 9 + self.below(20) as i64 } else { 70 + self.below(160) as i64 };
+            if self.below(20) == 0 {
+                steps.extend(self.send(&[(at, 0, "q", Truth::Typed)]));
+                self.now += 180;
+                steps.extend(self.send(&[(at, 1, "", Truth::Typed)]));
+                self.now += 120;
+            }
+            let indent = rest[1.min(rest.len())..].bytes().take_while(|b| *b == b' ').count();
+            let key = if first == '\n' { &rest[..=indent] } else { &rest[..first.len_utf8()] };
+            steps.extend(self.send(&[(at, 0, key, Truth::Typed)]));
+            at += key.len();
+            rest = &rest[key.len()..];
+        }
+        self.now += 300;
+        self.tracker.settle(&mut self.memory, self.now);
+        self.undo.push(steps);
+        self.redo.clear();
+    }
+
+    /// A formatter gives the whole file another form: other quotes, blanks around operators, a comma at the end. The truth
+    /// of every character that stays goes along; what is put in is nobody's.
+    pub fn format(&mut self) {
+        let (mut text, mut truth) = (String::new(), Vec::new());
+        let mut before = ' ';
+        for (at, c) in self.text.char_indices() {
+            let form = match c {
+                '\'' => "\"",
+                '=' if before.is_alphanumeric() => " =",
+                ',' => ",  ",
+                _ => "",
+            };
+            before = c;
+            if form.is_empty() {
+                text.push(c);
+                truth.extend_from_slice(&self.truth[at..at + c.len_utf8()]);
+            } else {
+                text.push_str(form);
+                truth.extend(form.bytes().map(|b| if b == c as u8 { self.truth[at] } else { Truth::Other }));
+            }
+        }
+        let old = self.text.len();
+        self.act(&[(0, old, &text, Truth::Other)]);
+        if let Some(step) = self.undo.last_mut().and_then(|s| s.last_mut()) {
+            step.inserted_truth.clone_from(&truth);
+        }
+        self.truth = truth;
+    }
+
+    /// An agent puts its tokens into the buffer one by one.
+    pub fn stream(&mut self, at: usize, text: &str) {
+        let mut at = at;
+        let mut steps = Vec::new();
+        self.now += 1_000;
+        for token in text.split_inclusive([' ', '(', '.', ',']) {
+            self.now += 8 + self.below(40) as i64;
+            steps.extend(self.send(&[(at, 0, token, Truth::Foreign)]));
+            at += token.len();
+        }
+        self.undo.push(steps);
+        self.redo.clear();
+    }
+
     pub fn signal(&mut self, kind: Kind, evidence: Evidence, about: About) {
         if self.told {
             let signal = Signal { origin: Origin::new(kind, evidence, self.now), about, time: self.now };
@@ -179,6 +247,9 @@ impl Editor {
         truth.splice(at..at + len, std::iter::repeat_n(Truth::Foreign, by.len()));
         let old = self.text.len();
         self.act(&[(0, old, &new, Truth::Other)]);
+        if let Some(step) = self.undo.last_mut().and_then(|s| s.last_mut()) {
+            step.inserted_truth.clone_from(&truth);
+        }
         self.truth = truth;
         if !hook_first {
             self.now += 2_000;
@@ -198,12 +269,12 @@ impl Editor {
         }
     }
 
-    /// `(typed bytes, foreign bytes, foreign called typed, typed called foreign, foreign called foreign)`.
+    /// Compares what is told with the truth, byte by byte.
     pub fn judge(&self) -> Score {
         let mut score = Score::default();
         for (range, origin) in self.tracker.runs().slice(0..self.text.len()) {
             let origin = self.memory.origins.get(origin);
-            for truth in &self.truth[range] {
+            for (at, truth) in range.clone().zip(&self.truth[range]) {
                 score.bytes += 1;
                 match truth {
                     Truth::Typed => {
@@ -213,7 +284,10 @@ impl Editor {
                     }
                     Truth::Foreign => {
                         score.foreign += 1;
-                        score.foreign_called_typed += usize::from(matches!(origin.kind, Kind::Typed));
+                        // One blank is as good as another: which of two stayed cannot be told.
+                        let blank = self.text.as_bytes()[at].is_ascii_whitespace();
+                        score.foreign_called_typed += usize::from(origin.kind == Kind::Typed && !blank);
+                        score.blanks_called_typed += usize::from(origin.kind == Kind::Typed && blank);
                         score.foreign_known += usize::from(origin.is_foreign());
                     }
                     Truth::Other => {}
@@ -245,6 +319,7 @@ pub struct Score {
     pub typed: usize,
     pub foreign: usize,
     pub foreign_called_typed: usize,
+    pub blanks_called_typed: usize,
     pub typed_called_foreign: usize,
     pub typed_known: usize,
     pub foreign_known: usize,
