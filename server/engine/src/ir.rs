@@ -5,8 +5,8 @@
 //! keeps its lowering when text above it moves. A lowering (`lang/<language>.rs`) turns the syntax
 //! tree of one item into a [`Unit`]; nothing after it knows which language the text was in.
 
+pub use crate::sym::{Sym, sym};
 use std::sync::Arc;
-pub use ustr::{Ustr as Sym, ustr as sym};
 
 /// A byte range relative to the item's first byte.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]

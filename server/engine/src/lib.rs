@@ -16,6 +16,7 @@ pub mod judge;
 pub mod lang;
 mod missing;
 pub mod rules;
+mod sym;
 pub mod syntax;
 
 pub use analysis::{Analysis, Cache, Dependency, Engine, Foreign, Module, NoProject, Project, Refusal, SourceFile};

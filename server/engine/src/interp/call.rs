@@ -60,7 +60,7 @@ impl<'a> Interp<'a> {
             if let Some(r) = models.calls.get(&path) {
                 out.push(r);
             } else if let Some((head, _)) = path.rsplit_once('.')
-                && let Some(head) = ustr::existing_ustr(head)
+                && let Some(head) = Sym::existing(head)
                 && let Some(r) = models.call_prefixes.get(&head)
             {
                 out.push(r);

@@ -355,7 +355,7 @@ impl Interp<'_> {
             .members
             .get(&l.path)
             .into_iter()
-            .chain(l.path.rsplit_once('.').and_then(|(head, _)| models.prefixes.get(&ustr::existing_ustr(head)?)));
+            .chain(l.path.rsplit_once('.').and_then(|(head, _)| models.prefixes.get(&Sym::existing(head)?)));
         let key = name_of(u, left).unwrap_or_default();
         for roles in roles {
             for c in &roles.fallbacks {
@@ -412,7 +412,7 @@ impl Interp<'_> {
         let pos = self.pos(Span::default());
         let mut name = module.as_str();
         loop {
-            if let Some(marks) = ustr::existing_ustr(name).and_then(|n| models.import_marks.get(&n)) {
+            if let Some(marks) = Sym::existing(name).and_then(|n| models.import_marks.get(&n)) {
                 for m in marks {
                     self.mark(m, pos);
                 }

@@ -155,7 +155,7 @@ impl Interp<'_> {
         let models = self.setup.models;
         let roles = models.members.get(&value.path).or_else(|| {
             let (head, _) = value.path.rsplit_once('.')?;
-            models.prefixes.get(&ustr::existing_ustr(head)?)
+            models.prefixes.get(&Sym::existing(head)?)
         });
         if let Some(roles) = roles {
             for mark in &roles.read_marks {

@@ -337,7 +337,7 @@ impl<'a> Interp<'a> {
         let text = path.as_str();
         let mut end = text.len();
         while let Some(dot) = text[..end].rfind('.') {
-            if let Some(to) = ustr::existing_ustr(&text[..dot]).and_then(|p| aliases.get(&p)) {
+            if let Some(to) = Sym::existing(&text[..dot]).and_then(|p| aliases.get(&p)) {
                 return sym(&format!("{to}{}", &text[dot..]));
             }
             end = dot;

@@ -13,7 +13,9 @@ const MAX_CLASS: u32 = 512;
 /// Byte strings of which at least one occurs (ASCII case aside) in every text `pattern` matches; `None`
 /// if there are no such strings, or none long enough to tell texts apart.
 pub(super) fn required(pattern: &str) -> Option<Vec<Vec<u8>>> {
-    let hir = regex_syntax::parse(pattern).ok()?;
+    // Without the tables of Unicode, which say nothing about what is looked for here, unless the expression asks for them.
+    let plain = regex_syntax::ParserBuilder::new().unicode(false).utf8(false).build().parse(pattern).ok();
+    let hir = plain.or_else(|| regex_syntax::parse(pattern).ok())?;
     let mut found = of(&hir)?;
     found.sort();
     found.dedup();
@@ -78,12 +80,15 @@ fn few(class: &Class) -> Option<Vec<u8>> {
     if let Some(letter) = letter(class) {
         return Some(vec![letter]);
     }
-    let Class::Unicode(class) = class else { return None };
-    if class.iter().map(|r| r.end() as u32 - r.start() as u32 + 1).sum::<u32>() > FEW {
+    let ranges: Vec<(u32, u32)> = match class {
+        Class::Unicode(class) => class.iter().map(|r| (r.start() as u32, r.end() as u32)).collect(),
+        Class::Bytes(class) => class.iter().map(|r| (r.start().into(), r.end().into())).collect(),
+    };
+    if ranges.iter().map(|(from, to)| to - from + 1).sum::<u32>() > FEW {
         return None;
     }
     let mut all = Vec::new();
-    for character in class.iter().flat_map(|r| r.start()..=r.end()) {
+    for character in ranges.iter().flat_map(|(from, to)| *from..=*to) {
         all.push(u8::try_from(character).ok().filter(u8::is_ascii)?.to_ascii_lowercase());
     }
     all.sort_unstable();

@@ -41,8 +41,12 @@ pub struct Judges {
 impl Judges {
     /// Compiles them.
     pub fn compile(rules: Arc<RuleSet>) -> Self {
-        let (patterns, errors) = PatternRules::compile(rules.clone());
-        Self { text: TextRules::compile(rules.clone()), patterns, errors, rules }
+        let (text, (patterns, errors)) = std::thread::scope(|scope| {
+            let text = scope.spawn(|| TextRules::compile(rules.clone()));
+            let patterns = PatternRules::compile(rules.clone());
+            (text.join().unwrap_or_else(|_| TextRules::compile(rules.clone())), patterns)
+        });
+        Self { rules, text, patterns, errors }
     }
 
     /// Snippets that could not be compiled, each with its rule and why.

@@ -10,6 +10,7 @@ use crate::{
     ir::{Lit, Sym, sym},
     lang::Language,
 };
+use rustc_hash::FxHashMap;
 use std::{collections::BTreeMap, sync::Arc};
 
 /// Files larger than this are refused.
@@ -46,25 +47,80 @@ impl RuleSet {
         for kind in ["request", "stored", "param"] {
             let _ = loader.source_kind(kind);
         }
-        let mut rules: BTreeMap<String, (String, &str)> = BTreeMap::new();
-        for (name, text) in files {
-            if text.len() > MAX_FILE {
-                loader.error(name, 1, format!("larger than {MAX_FILE} bytes"));
-            } else if is(name, "toml") && name.contains("models/") {
-                loader.model_file(name, text);
-            } else if is(name, "md") && !name.ends_with("README.md") {
-                let stem = name.rsplit(['/', '\\']).next().unwrap_or(name).trim_end_matches(".md");
-                rules.insert(stem.to_string(), (name.to_string(), text));
+        let files: Vec<(&str, &str)> = files.into_iter().collect();
+        let mut rules = BTreeMap::new();
+        for (name, read) in read_all(&files) {
+            match read {
+                Read::Nothing => {}
+                Read::TooLarge => loader.error(name, 1, format!("larger than {MAX_FILE} bytes")),
+                Read::Model(text, model) => loader.model_file(name, text, model),
+                Read::Rule(rule) => {
+                    let stem = name.rsplit(['/', '\\']).next().unwrap_or(name).trim_end_matches(".md");
+                    rules.insert(stem, (name, rule));
+                }
             }
         }
-        for (stem, (name, text)) in rules {
+        for (stem, (name, rule)) in rules {
             let before = loader.snapshot();
-            if let Err((line, message)) = loader.rule_file(&stem, &name, text) {
+            if let Err((line, message)) = rule.and_then(|r| loader.rule_file(stem, name, *r)) {
                 loader.restore(before);
-                loader.error(&name, line, message);
+                loader.error(name, line, message);
             }
         }
         loader.finish()
+    }
+}
+
+/// A file as it was read, before anything is looked up.
+enum Read<'f> {
+    /// Neither a rule nor a model.
+    Nothing,
+    TooLarge,
+    Model(&'f str, Result<Box<raw::Model>, toml::de::Error>),
+    Rule(Result<Box<(markdown::Page<'f>, raw::Rule)>, markdown::Problem>),
+}
+
+/// Reads the files, on several processors: it is most of what a start takes.
+fn read_all<'f>(files: &[(&'f str, &'f str)]) -> Vec<(&'f str, Read<'f>)> {
+    let threads = std::thread::available_parallelism().map_or(1, usize::from).min(4);
+    let size: usize = files.iter().map(|f| f.1.len()).sum();
+    let mut parts = Vec::new();
+    let mut rest = files;
+    while !rest.is_empty() {
+        let mut sum = 0;
+        let enough = rest.iter().position(|f| {
+            sum += f.1.len();
+            sum > size / threads
+        });
+        let (part, more) = rest.split_at(enough.map_or(rest.len(), |at| at + 1));
+        parts.push(part);
+        rest = more;
+    }
+    let read_part = |part: &[(&'f str, &'f str)]| part.iter().map(|(name, text)| (*name, read(name, text))).collect::<Vec<_>>();
+    std::thread::scope(|scope| {
+        let (first, others) = parts.split_first().map_or((&[][..], &[][..]), |(f, o)| (*f, o));
+        let others: Vec<_> = others.iter().map(|part| scope.spawn(|| read_part(part))).collect();
+        let mut all = read_part(first);
+        for (thread, part) in others.into_iter().zip(&parts[1..]) {
+            all.extend(thread.join().unwrap_or_else(|_| read_part(part)));
+        }
+        all
+    })
+}
+
+fn read<'f>(name: &str, text: &'f str) -> Read<'f> {
+    let (model, rule) = (is(name, "toml") && name.contains("models/"), is(name, "md") && !name.ends_with("README.md"));
+    if !model && !rule {
+        Read::Nothing
+    } else if text.len() > MAX_FILE {
+        Read::TooLarge
+    } else if model {
+        Read::Model(text, toml::from_str(text).map(Box::new))
+    } else {
+        Read::Rule(markdown::parse(text).and_then(|page| {
+            let raw = toml::from_str(page.front).map_err(|e| toml_error(&e, page.front, page.front_line))?;
+            Ok(Box::new((page, raw)))
+        }))
     }
 }
 
@@ -78,6 +134,8 @@ struct Loader {
     errors: Vec<RuleError>,
     /// Clauses of rules, added once the rule is known to be whole: `(families, kind, set, clause)`.
     clauses: Vec<(Vec<&'static str>, ClauseKind, PathSet, Clause)>,
+    /// Every expression once: many rules ask the same of a file's path.
+    patterns: FxHashMap<String, Pattern>,
 }
 
 #[derive(Clone, Copy, PartialEq)]
@@ -99,6 +157,15 @@ impl Loader {
     fn restore(&mut self, at: (usize, usize)) {
         self.set.rules.truncate(at.0);
         self.clauses.truncate(at.1);
+    }
+
+    fn pattern(&mut self, text: &str) -> Result<Pattern, Wrong> {
+        if let Some(known) = self.patterns.get(text) {
+            return Ok(known.clone());
+        }
+        let pattern = Pattern::new(text)?;
+        self.patterns.insert(text.to_string(), pattern.clone());
+        Ok(pattern)
     }
 
     fn sink_kind(&mut self, kind: &str) -> Result<SinkBits, Wrong> {
@@ -142,8 +209,8 @@ impl Loader {
 
     // ---- models -------------------------------------------------------------------------------
 
-    fn model_file(&mut self, name: &str, text: &str) {
-        let model: raw::Model = match toml::from_str(text) {
+    fn model_file(&mut self, name: &str, text: &str, model: Result<Box<raw::Model>, toml::de::Error>) {
+        let model = match model {
             Ok(m) => m,
             Err(e) => {
                 let (line, message) = toml_error(&e, text, 1);
@@ -298,9 +365,9 @@ impl Loader {
             me.members(families, &k.path, |r| r.read_marks.push(mark.clone()))?;
             me.members(families, &k.assign, |r| r.assign_marks.push(mark.clone()))?;
             let imports = paths::expand(&k.import.to_vec())?;
-            let define = k.define.as_deref().map(pattern).transpose()?;
-            let string = k.string.as_deref().map(pattern).transpose()?;
-            let route = k.route.as_deref().map(pattern).transpose()?;
+            let define = k.define.as_deref().map(|t| me.pattern(t)).transpose()?;
+            let string = k.string.as_deref().map(|t| me.pattern(t)).transpose()?;
+            let route = k.route.as_deref().map(|t| me.pattern(t)).transpose()?;
             for models in me.family(families) {
                 for p in &imports.exact {
                     models.import_marks.entry(*p).or_default().push(mark.clone());
@@ -361,7 +428,7 @@ impl Loader {
             }
             tests.extend(c.missing.map(Test::Missing));
             if let Some(p) = &c.matches {
-                tests.push(Test::Matches(pattern(p)?));
+                tests.push(Test::Matches(self.pattern(p)?));
             }
             tests.extend(c.literal.map(Test::Literal));
             tests.extend(c.built.map(Test::Built));
@@ -378,7 +445,7 @@ impl Loader {
                 tests.push(Test::NotPath(set(p)?));
             }
             if let Some(p) = &c.name {
-                tests.push(Test::Name(pattern(p)?));
+                tests.push(Test::Name(self.pattern(p)?));
             }
             tests.extend(c.unbounded.map(Test::Unbounded));
             let before = out.len();
@@ -401,7 +468,7 @@ impl Loader {
             ];
             for (text, make) in regexes {
                 if let Some(t) = text {
-                    out.push(make(pattern(t)?));
+                    out.push(make(self.pattern(t)?));
                 }
             }
             out.extend(c.has.as_deref().map(|k| Condition::Has(sym(k))));
@@ -415,9 +482,7 @@ impl Loader {
 
     // ---- rules --------------------------------------------------------------------------------
 
-    fn rule_file(&mut self, stem: &str, name: &str, text: &str) -> Result<(), markdown::Problem> {
-        let page = markdown::parse(text)?;
-        let raw: raw::Rule = toml::from_str(page.front).map_err(|e| toml_error(&e, page.front, page.front_line))?;
+    fn rule_file(&mut self, stem: &str, name: &str, (page, raw): (markdown::Page<'_>, raw::Rule)) -> Result<(), markdown::Problem> {
         if raw.id != stem {
             return Err((page.front_line, format!("the id `{}` is not the file's name `{stem}`", raw.id)));
         }
@@ -482,7 +547,7 @@ impl Loader {
             }
         }
         if let Some(t) = &raw.taint {
-            let Some(bit) = self.set.sink_kinds.iter().position(|k| *k == t.sink) else {
+            let Some(bit) = self.set.sink_kinds.iter().position(|k| *k == t.sink.as_str()) else {
                 return Err(("sink", format!("no model names a sink of kind `{}`", t.sink)));
             };
             let defaults: Vec<String> = ["request", "network", "argv", "model"].map(String::from).to_vec();
@@ -508,7 +573,7 @@ impl Loader {
                         rule: index,
                         when: self.conditions(&c.when).map_err(|e| (key, e))?,
                         report: c.report.as_ref().map(selector),
-                        name: c.name.as_deref().map(pattern).transpose().map_err(|e| (key, e))?,
+                        name: c.name.as_deref().map(|t| self.pattern(t)).transpose().map_err(|e| (key, e))?,
                     };
                     self.clauses.push((families.to_vec(), kind, set, clause));
                 }
@@ -516,19 +581,19 @@ impl Loader {
             return Ok(RuleKind::Clauses);
         }
         if let Some(p) = &raw.pattern {
-            return p.to_vec().iter().map(snippets).collect::<Result<_, _>>().map(RuleKind::Pattern);
+            return p.to_vec().iter().map(|s| snippets(self, s)).collect::<Result<_, _>>().map(RuleKind::Pattern);
         }
         if let Some(m) = &raw.missing {
             return missing(m).map(RuleKind::Missing).map_err(|e| ("[missing]", e));
         }
         if let Some(t) = &raw.text {
-            return text_rule(t).map_err(|e| ("[text]", e));
+            return text_rule(self, t).map_err(|e| ("[text]", e));
         }
         if let Some(c) = &raw.change {
             if c.added.is_none() && c.removed.is_none() {
                 return Err(("[change]", "`added` or `removed` is needed".into()));
             }
-            let optional = |t: &Option<String>| t.as_deref().map(pattern).transpose().map_err(|e| ("[change]", e));
+            let mut optional = |t: &Option<String>| t.as_deref().map(|t| self.pattern(t)).transpose().map_err(|e| ("[change]", e));
             return Ok(RuleKind::Change(Change {
                 added: optional(&c.added)?,
                 removed: optional(&c.removed)?,
@@ -602,10 +667,6 @@ fn toml_error(e: &toml::de::Error, text: &str, first: usize) -> markdown::Proble
     (first + line, e.message().to_string())
 }
 
-pub(super) fn pattern(text: &str) -> Result<Pattern, Wrong> {
-    Pattern::new(text)
-}
-
 fn selector(s: &raw::Selector) -> Selector {
     match s {
         raw::Selector::Index(i) => Selector::Index(*i),
@@ -673,18 +734,18 @@ fn missing(m: &raw::Missing) -> Result<Missing, Wrong> {
     })
 }
 
-fn snippets(raw: &raw::PatternRule) -> Result<Snippets, (&'static str, String)> {
+fn snippets(loader: &mut Loader, raw: &raw::PatternRule) -> Result<Snippets, (&'static str, String)> {
     let Some(language) = Language::by_name(&raw.language) else {
         return Err(("language", format!("unknown language `{}`", raw.language)));
     };
     let mut filters = Vec::new();
     for (name, text) in &raw.filters {
-        filters.push((sym(name), pattern(text).map_err(|e| ("where", e))?));
+        filters.push((sym(name), loader.pattern(text).map_err(|e| ("where", e))?));
     }
     Ok(Snippets { language, any: raw.any.iter().map(|s| Arc::from(s.as_str())).collect(), filters })
 }
 
-fn text_rule(t: &raw::Text) -> Result<RuleKind, Wrong> {
+fn text_rule(loader: &mut Loader, t: &raw::Text) -> Result<RuleKind, Wrong> {
     let mut places = Vec::new();
     for p in &t.places {
         places.push(match p.as_str() {
@@ -695,7 +756,7 @@ fn text_rule(t: &raw::Text) -> Result<RuleKind, Wrong> {
             other => return Err(format!("unknown place `{other}`; known: string, comment, code, file")),
         });
     }
-    let regexes = t.regex.to_vec().iter().map(|r| pattern(r)).collect::<Result<Vec<_>, _>>()?;
+    let regexes = t.regex.to_vec().iter().map(|r| loader.pattern(r)).collect::<Result<Vec<_>, _>>()?;
     if places.is_empty() || regexes.is_empty() {
         return Err("`in` and `regex` must not be empty".to_string());
     }
@@ -703,8 +764,8 @@ fn text_rule(t: &raw::Text) -> Result<RuleKind, Wrong> {
         places,
         regexes,
         entropy: t.entropy,
-        not: t.not.to_vec().iter().map(|r| pattern(r)).collect::<Result<_, _>>()?,
-        files: t.files.as_deref().map(pattern).transpose()?,
+        not: t.not.to_vec().iter().map(|r| loader.pattern(r)).collect::<Result<_, _>>()?,
+        files: t.files.as_deref().map(|f| loader.pattern(f)).transpose()?,
     })
 }
 
