@@ -56,15 +56,12 @@ impl Pattern {
         &self.text
     }
 
-    /// The machine; `None` if it would be larger than allowed (2 MiB), or uses what the engine does not offer.
+    /// The machine. Without Unicode's tables, which take many times as long to build, unless the expression cannot do
+    /// without (it names characters outside ASCII, or what any character matches). `None` if it would be larger than
+    /// allowed (2 MiB), or uses what the engine does not offer.
     pub fn regex(&self) -> Option<&Regex> {
         let build = |unicode| RegexBuilder::new(&self.text).unicode(unicode).size_limit(2 << 20).dfa_size_limit(2 << 20).build().ok();
-        self.regex.get_or_init(|| if self.is_plain() { build(false).or_else(|| build(true)) } else { build(true) }).as_ref()
-    }
-
-    /// Whether Unicode makes no difference but to build the machine many times slower: no class of characters is named.
-    fn is_plain(&self) -> bool {
-        !self.text.as_bytes().windows(2).any(|w| w[0] == b'\\' && w[1].is_ascii_alphabetic())
+        self.regex.get_or_init(|| build(false).or_else(|| build(true))).as_ref()
     }
 
     /// Whether it matches anywhere in the text.
