@@ -124,6 +124,13 @@ impl Interp<'_> {
                 (Some(u), Some(x)) => name_of(u, x).is_some_and(|n| p.is_match(&n)),
                 _ => !v.place.is_empty() && p.is_match(&v.place),
             },
+            Test::Below(limit) => match v.lit {
+                // Rounded where it is larger than any limit that makes sense.
+                #[allow(clippy::cast_precision_loss)]
+                Some(Lit::Int(i)) => (i as f64) < *limit,
+                Some(Lit::Float(f)) => f < *limit,
+                _ => false,
+            },
             Test::Unbounded(b) => (v.bounded || matches!(v.lit, Some(Lit::Int(_) | Lit::Float(_)))) != *b,
         }
     }

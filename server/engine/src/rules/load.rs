@@ -448,6 +448,7 @@ impl Loader {
                 tests.push(Test::Name(self.pattern(p)?));
             }
             tests.extend(c.unbounded.map(Test::Unbounded));
+            tests.extend(c.below.map(Test::Below));
             let before = out.len();
             match &c.arg {
                 Some(arg) => {

@@ -59,6 +59,7 @@ pub(super) struct Condition {
     pub not_path: Option<Many<String>>,
     pub name: Option<String>,
     pub unbounded: Option<bool>,
+    pub below: Option<f64>,
     pub target: Option<String>,
     pub inside: Option<String>,
     pub file: Option<String>,

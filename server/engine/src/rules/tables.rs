@@ -88,6 +88,8 @@ pub enum Test {
     NotPath(PathSet),
     Name(Pattern),
     Unbounded(bool),
+    /// A constant number less than this.
+    Below(f64),
 }
 
 /// What must hold of a call, assignment or fallback.
