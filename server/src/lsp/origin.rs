@@ -227,8 +227,10 @@ impl Provenance {
     pub fn restore(&self, key: &str, path: &Path) -> bool {
         let Some((ledger, name)) = self.ledger(path) else { return false };
         let Ok(records) = ledger.query(&Query::file(&name)) else { return false };
-        let events: Vec<Event> =
-            records.into_iter().map(|r| r.event).filter(|e| matches!(e.action, Action::Insert | Action::Relabel)).collect();
+        let events = records.into_iter().map(|r| r.event);
+        let (reviews, events): (Vec<Event>, Vec<Event>) = events
+            .filter(|e| matches!(e.action, Action::Insert | Action::Relabel | Action::Review))
+            .partition(|e| e.action == Action::Review);
         if events.is_empty() {
             return false;
         }
@@ -237,6 +239,7 @@ impl Provenance {
         let lines: Vec<&str> = text.split_inclusive('\n').collect();
         let prints: Vec<u64> = lines.iter().map(|l| line_print(l)).collect();
         let found = recognise(&prints, &events, |_, _| true);
+        let seen = recognise(&prints, &reviews, |_, _| true);
         let state = &mut *lock(&self.state);
         let Some(kept) = state.documents.get_mut(key) else { return false };
         // Whoever typed already knows better.
@@ -253,7 +256,35 @@ impl Provenance {
         }
         state.numbers += 1;
         kept.tracker = Tracker::with(state.numbers, Runs::of(&runs));
+        let mut at = 0;
+        for (line, seen) in lines.iter().zip(&seen) {
+            // A part of what was looked at, among other lines, is something else.
+            if seen.is_some_and(|s| s.whole) {
+                kept.tracker.review(at..at + line.len());
+            }
+            at += line.len();
+        }
         !kept.tracker.foreign(&state.memory).is_empty()
+    }
+
+    /// Writes into the ledger that a person looked at a range. Writes files.
+    pub fn keep_review(&self, key: &str, path: &Path, range: Range<usize>, author: &str) {
+        let Some((ledger, name)) = self.ledger(path) else { return };
+        let event = {
+            let state = &*lock(&self.state);
+            let Some(kept) = state.documents.get(key).filter(|k| range.end <= k.rope.len_bytes() && range.start < range.end) else {
+                return;
+            };
+            // Whole lines: what is known of text later is known by its lines.
+            let first = kept.rope.byte_to_line(range.start);
+            let end = kept.rope.byte_to_line(range.end - 1) + 1;
+            let text = kept.rope.slice(kept.rope.line_to_char(first)..kept.rope.line_to_char(end)).to_string();
+            let Some(id) = kept.tracker.runs().at(range.start) else { return };
+            Event::of_review(state.memory.origins.get(id), &name, first as u32 + 1, &text, author, now())
+        };
+        if let Err(error) = ledger.append(&[event]) {
+            tracing::warn!("the review could not be kept: {error}");
+        }
     }
 
     /// Writes into the ledger what is known of a document that was saved. Writes files.
@@ -344,6 +375,14 @@ pub fn saved(session: &Arc<Session>, key: &str) {
     let Some(path) = session.snapshot(key).and_then(|s| s.path) else { return };
     let (session, key) = (session.clone(), key.to_owned());
     tokio::task::spawn_blocking(move || session.origin.save(&key, &path));
+}
+
+/// A range was looked at by a person.
+pub fn reviewed(session: &Arc<Session>, key: &str, range: Range<usize>, author: String) {
+    session.origin.review(key, range.clone());
+    let Some(path) = session.snapshot(key).and_then(|s| s.path) else { return };
+    let (session, key) = (session.clone(), key.to_owned());
+    tokio::task::spawn_blocking(move || session.origin.keep_review(&key, &path, range, &author));
 }
 
 /// Much came in at once: a hook may have told why, or will.

@@ -135,11 +135,11 @@ impl Qualm {
         let snapshot = arguments.first().and_then(Value::as_str).and_then(|uri| self.session.snapshot(uri)).ok_or_else(wrong)?;
         let range = arguments.last().and_then(|r| serde_json::from_value::<Range>(r.clone()).ok()).ok_or_else(wrong)?;
         let bytes = Place { announced: self.session.announced(), uri: &snapshot.uri, rope: &snapshot.rope }.bytes(range);
+        let author = std::env::var("USER").or_else(|_| std::env::var("USERNAME")).unwrap_or_else(|_| "somebody here".into());
         if name == command::REVIEW {
-            self.session.origin.review(&snapshot.key, bytes);
+            origin::reviewed(&self.session, &snapshot.key, bytes, author);
         } else {
             let kind = arguments.get(1).and_then(Value::as_str).and_then(|k| k.parse().ok()).ok_or_else(wrong)?;
-            let author = std::env::var("USER").or_else(|_| std::env::var("USERNAME")).unwrap_or_else(|_| "somebody here".into());
             self.session.origin.relabel(&snapshot.key, bytes, kind, &author);
             origin::saved(&self.session, &snapshot.key);
         }

@@ -189,3 +189,48 @@ async fn what_was_saved_is_known_again() {
     }
     client.stop().await;
 }
+
+#[tokio::test]
+async fn a_review_is_known_again_until_the_text_changes() {
+    let folder = project();
+    let root = real(&folder);
+    let report = |arguments: &[&str]| -> Value {
+        let output = super::lifecycle::qualm(arguments).current_dir(&root).output().unwrap();
+        serde_json::from_slice(&output.stdout).unwrap()
+    };
+    {
+        let (mut client, uri) = started("vscode", &root, "").await;
+        client.change(&uri, 2, insert(0, PASTED)).await;
+        std::fs::write(root.join("a.py"), PASTED).unwrap();
+        client.notify("textDocument/didSave", json!({"textDocument": {"uri": uri}})).await;
+        client.pulled(&uri).await;
+        let lens = client.request("textDocument/codeLens", json!({"textDocument": {"uri": uri}})).await;
+        let review = json!({"command": "qualm.review", "arguments": lens[0]["command"]["arguments"]});
+        client.request("workspace/executeCommand", review).await;
+        let end = tokio::time::Instant::now() + Duration::from_secs(20);
+        while report(&["ledger", "verify", "--json"])["events"].as_u64() < Some(2) {
+            assert!(tokio::time::Instant::now() < end, "the text and its review are kept");
+            client.listen(Duration::from_millis(50)).await;
+        }
+        client.stop().await;
+    }
+    let title = async |text: &str| {
+        let (mut client, uri) = started("vscode", &root, text).await;
+        let end = tokio::time::Instant::now() + Duration::from_secs(20);
+        let title = loop {
+            let lens = client.request("textDocument/codeLens", json!({"textDocument": {"uri": uri}})).await;
+            if let Some(title) = lens[0]["command"]["title"].as_str() {
+                break title.to_owned();
+            }
+            assert!(tokio::time::Instant::now() < end, "{lens}");
+            client.listen(Duration::from_millis(50)).await;
+        };
+        client.stop().await;
+        title
+    };
+    assert!(title(&format!("import os\n\n{}", PASTED.replace("    ", "\t"))).await.ends_with(", reviewed"), "moved and indented anew");
+    assert!(title(&PASTED.replace("None", "True")).await.ends_with(", review"));
+    std::fs::write(root.join("a.py"), PASTED).unwrap();
+    let report = report(&["origin", "--summary", "--json", "a.py"]);
+    assert_eq!((&report["foreign"]["lines"], &report["foreign"]["unreviewed"]), (&json!(5), &json!(0)), "{report:#}");
+}

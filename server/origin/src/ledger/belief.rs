@@ -10,6 +10,8 @@ use crate::{
 impl Event {
     /// The event of text that came into a file. `line` is 1-based, 0 if not known.
     pub fn of_origin(origin: &Origin, file: &str, line: u32, text: &str) -> Self {
+        let evidence = origin.evidence.as_str();
+        let by = if origin.author.is_empty() { String::new() } else { format!(":{}", origin.author) };
         let event = Event {
             time: origin.time,
             action: if origin.evidence == Evidence::Correction { Action::Relabel } else { Action::Insert },
@@ -19,11 +21,17 @@ impl Event {
             tool: origin.tool.clone(),
             model: origin.model.clone(),
             session: origin.session.clone(),
-            evidence: origin.evidence.as_str().to_owned(),
+            evidence: format!("{evidence}{by}"),
             line,
             ..Event::default()
         };
         event.with_text(text)
+    }
+
+    /// The event of a person who looked at text of this origin and found it good.
+    pub fn of_review(origin: &Origin, file: &str, line: u32, text: &str, author: &str, time: i64) -> Self {
+        let event = Self::of_origin(origin, file, line, text);
+        Event { time, action: Action::Review, evidence: format!("review:{author}"), ..event }
     }
 
     /// What the event makes believe of its text.
@@ -32,7 +40,8 @@ impl Event {
         let word = self.evidence.split([':', ' ']).next().unwrap_or("");
         let kind = self.origin.parse().unwrap_or(Kind::Unknown);
         let origin = Origin::new(kind, Evidence::parse(word), self.time).by(&self.tool, &self.model, &self.session);
-        Origin { confidence: self.confidence, ..origin }
+        let author = if origin.evidence == Evidence::Correction { self.evidence.split_once(':').map_or("", |e| e.1) } else { "" };
+        Origin { confidence: self.confidence, author: author.to_owned(), ..origin }
     }
 
     /// The signal for a document in which the text may arrive; `None` for an event that brought none.
@@ -52,8 +61,12 @@ mod tests {
         let origin = Origin::new(Kind::Completion, Evidence::Editor, 7).by("copilot", "gpt", "s");
         let event = Event::of_origin(&origin, "a.py", 3, "x = 1\n");
         assert_eq!((event.believed(), event.action.as_str(), event.bytes), (origin.clone(), "insert", 6));
-        assert_eq!(event.signal().map(|s| s.origin), Some(origin));
-        assert_eq!(Event::of_origin(&Origin::new(Kind::Typed, Evidence::Correction, 7), "a", 0, "x").action, Action::Relabel);
+        assert_eq!(event.signal().map(|s| s.origin), Some(origin.clone()));
+        let corrected = Origin { author: "ann".into(), ..Origin::new(Kind::Typed, Evidence::Correction, 7) };
+        let event = Event::of_origin(&corrected, "a", 0, "x");
+        assert_eq!((event.believed(), event.action, &*event.evidence), (corrected, Action::Relabel, "correction:ann"));
+        let review = Event::of_review(&origin, "a.py", 3, "x = 1\n", "ann", 9);
+        assert_eq!((review.action, review.time, &*review.evidence, review.lines.len()), (Action::Review, 9, "review:ann", 1));
     }
 
     #[test]

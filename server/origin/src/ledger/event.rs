@@ -30,6 +30,8 @@ pub enum Action {
     Command,
     /// Somebody corrected the origin of text.
     Relabel,
+    /// Somebody looked at text and found it good.
+    Review,
     /// Old events were removed; their number is in [`Event::bytes`].
     Prune,
     /// An action of a later version.
@@ -45,6 +47,7 @@ impl Action {
             Action::Delete => "delete",
             Action::Command => "command",
             Action::Relabel => "relabel",
+            Action::Review => "review",
             Action::Prune => "prune",
             Action::Other(word) => word,
         }
@@ -58,6 +61,7 @@ impl Action {
             "delete" => Action::Delete,
             "command" => Action::Command,
             "relabel" => Action::Relabel,
+            "review" => Action::Review,
             "prune" => Action::Prune,
             other => Action::Other(other.to_owned()),
         }
