@@ -6,12 +6,13 @@ use crate::{
     files::{self, Content},
     lines::one_line,
     project::{Files, Projects},
+    provenance::Ledgers,
     report::{Style, safety_note, write_diff},
     rewrite,
     workspace::{Vetted, Workspace, Workspaces},
 };
 use anyhow::{Context, bail, ensure};
-use qualm_engine::{Cache, Fix, Foreign, Language, Safety};
+use qualm_engine::{Cache, Fix, Language, Safety};
 use rustc_hash::FxHashSet;
 use std::{
     fs,
@@ -45,11 +46,12 @@ pub fn run(args: &FixArgs) -> anyhow::Result<Outcome> {
     workspaces.check(&args.judging.rule_ids())?;
     let style = Style::of_terminal();
     let mut prompt = Prompt { all: args.yes, terminal: io::stdin().is_terminal() && io::stdout().is_terminal() };
-    let projects = Projects::default();
+    let (projects, ledgers) = (Projects::default(), Ledgers::default());
     let (mut changed, mut rewrites, mut left) = (0, 0, 0);
     for task in &tasks {
         let workspace = workspaces.of(task.path.parent().unwrap_or(&cwd));
-        let Some(change) = rewrite_file(&workspace, &projects.of(&workspace.root), &task.path, &task.shown, args.review) else { continue };
+        let vetter = Vetter { workspace: &workspace, project: &projects.of(&workspace.root), ledgers: &ledgers };
+        let Some(change) = rewrite_file(&vetter, &task.path, &task.shown, args.review) else { continue };
         show(&change, &style)?;
         if args.dry_run {
             left += change.applied.len();
@@ -79,21 +81,28 @@ pub fn run(args: &FixArgs) -> anyhow::Result<Outcome> {
     Ok(if left > 0 { Outcome::Findings } else { Outcome::Clean })
 }
 
+/// What a file is judged with.
+struct Vetter<'v> {
+    workspace: &'v Workspace,
+    project: &'v Files,
+    ledgers: &'v Ledgers,
+}
+
 /// Applies one rewrite after the other to the text of a file until none is left. `None`: nothing to do.
-fn rewrite_file(workspace: &Workspace, project: &Files, path: &Path, shown: &str, review: bool) -> Option<Change> {
+fn rewrite_file(vetter: &Vetter<'_>, path: &Path, shown: &str, review: bool) -> Option<Change> {
     let before = fs::read(path).ok()?;
     let Ok(Content::Text(content)) = files::read(path, files::MAX_FILE) else { return None };
     if content.lossy || content.text.as_bytes() != before {
         return None;
     }
-    let name = workspace.name_of(path);
+    let name = vetter.workspace.name_of(path);
     let least = if review { Safety::Review } else { Safety::Safe };
     let mut text = content.text;
     let mut applied = Vec::new();
     // Two rules that undo each other would go on for ever.
     let mut seen = FxHashSet::from_iter([qualm_engine::analysis::hash(&text)]);
     while applied.len() < MAX_REWRITES {
-        let Some((fix, after)) = next_rewrite(workspace, project, &name, &text, least) else { break };
+        let Some((fix, after)) = next_rewrite(vetter, path, &name, &text, least) else { break };
         if !seen.insert(qualm_engine::analysis::hash(&after)) {
             break;
         }
@@ -105,8 +114,9 @@ fn rewrite_file(workspace: &Workspace, project: &Files, path: &Path, shown: &str
 }
 
 /// The first rewrite of the text that may be applied, and the text after it.
-fn next_rewrite(workspace: &Workspace, project: &Files, name: &str, text: &str, least: Safety) -> Option<(Fix, String)> {
-    let foreign = workspace.strictness(if workspace.config.foreign.value { Foreign::All } else { Foreign::None });
+fn next_rewrite(vetter: &Vetter<'_>, path: &Path, name: &str, text: &str, least: Safety) -> Option<(Fix, String)> {
+    let Vetter { workspace, project, ledgers } = *vetter;
+    let foreign = ledgers.strictness(workspace, path, text);
     let vetted = Vetted::new(name, Language::by_path(name), text, foreign);
     let analysis = workspace.analyse(&vetted, &mut Cache::default(), project, &|| false)?;
     let Vetted::Source(source) = &vetted else { return None };

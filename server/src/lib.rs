@@ -16,6 +16,7 @@ pub mod lines;
 pub mod lsp;
 pub mod origin;
 pub mod project;
+pub mod provenance;
 pub mod report;
 pub mod rewrite;
 pub mod settings;

@@ -2,7 +2,7 @@
 //! ever added within a `version`.
 
 use super::{FileReport, Report, Reported};
-use crate::rewrite;
+use crate::{provenance::LineOrigin, rewrite};
 use qualm_engine::{Confidence, Edit, Persona, Safety, Severity, Step};
 use serde::Serialize;
 use std::io::{self, Write};
@@ -49,6 +49,10 @@ pub struct JsonFinding<'a> {
     pub fingerprint: String,
     /// Source, steps, sink.
     pub path: Vec<JsonStep<'a>>,
+    /// Where its text came from (`origin`, `confidence`, `tool`, `model`, `session`, `evidence`, `time`, `foreign`,
+    /// `reviewed`), if anybody recorded that.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub origin: Option<serde_json::Value>,
     /// The proven rewrite, if there is one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub fix: Option<JsonFix<'a>>,
@@ -123,6 +127,7 @@ fn finding<'a>(report: &'a Report, file: &'a FileReport, reported: &'a Reported,
         end: place(&file.lines, &file.text, finding.span.end),
         fingerprint,
         path: finding.path.iter().map(|s| step(report, file, s)).collect(),
+        origin: reported.origin.as_ref().map(LineOrigin::json),
         fix,
         no_fix,
     }

@@ -13,11 +13,12 @@ use crate::{
     git,
     lines::Lines,
     project::{Files, Projects},
+    provenance::{self, Ledgers, LineOrigin},
     report::Style,
     workspace::{Vetted, Workspace, Workspaces},
 };
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use qualm_engine::{Cache, Finding, Fix, Foreign, Language, Refusal};
+use qualm_engine::{Cache, Finding, Fix, Language, Refusal};
 use rayon::prelude::*;
 use rustc_hash::FxHashMap;
 use std::{
@@ -35,6 +36,8 @@ use std::{
 pub(crate) struct Reported {
     pub(crate) finding: Finding,
     pub(crate) fix: Option<Result<Fix, Refusal>>,
+    /// Where its text came from, if anybody recorded that.
+    pub(crate) origin: Option<LineOrigin>,
 }
 
 /// A file with findings.
@@ -91,6 +94,24 @@ impl Report {
     pub(crate) fn findings(&self) -> usize {
         self.files.iter().map(|f| f.findings.len()).sum()
     }
+
+    /// Asks the ledger, git and records in the repository where the text of each finding came from.
+    fn find_origins(&mut self) {
+        let line = |file: &FileReport, found: &Reported| file.lines.line(found.finding.span.start);
+        let wanted: Vec<provenance::Places<'_>> = self
+            .files
+            .iter()
+            .map(|f| (f.workspace.root.join(&*f.name), &*f.text, f.findings.iter().map(|found| line(f, found)).collect()))
+            .collect();
+        let (origins, notices) = provenance::of_places(&wanted);
+        drop(wanted);
+        for (file, origins) in self.files.iter_mut().zip(origins) {
+            for (found, origin) in file.findings.iter_mut().zip(origins) {
+                found.origin = origin;
+            }
+        }
+        self.notices.extend(notices);
+    }
 }
 
 /// What vetting one file gave.
@@ -131,6 +152,9 @@ pub fn run(args: &CheckArgs) -> anyhow::Result<Outcome> {
     for problem in workspaces.iter().flat_map(|w| &w.problems) {
         report.notices.push(problem.to_string());
     }
+    if args.format != Format::Github {
+        report.find_origins();
+    }
     report.elapsed = started.elapsed();
     let mut out = io::BufWriter::new(io::stdout().lock());
     let written = match args.format {
@@ -159,6 +183,7 @@ struct Session<'a> {
     args: &'a CheckArgs,
     cwd: PathBuf,
     workspaces: Workspaces,
+    ledgers: Ledgers,
     /// Whether the format shows rewrites.
     fixes: bool,
 }
@@ -169,7 +194,7 @@ impl<'a> Session<'a> {
         let cwd = cwd.canonicalize().unwrap_or(cwd);
         let fallback = files::fallback_root(&cwd, &args.paths);
         let workspaces = Workspaces::new(fallback, args.judging.overrides(args.origin));
-        Ok(Self { args, cwd, workspaces, fixes: !args.no_fixes && args.format != Format::Github })
+        Ok(Self { args, cwd, workspaces, ledgers: Ledgers::default(), fixes: !args.no_fixes && args.format != Format::Github })
     }
 
     fn vet_all(&self, tasks: &[Task]) -> anyhow::Result<Vec<Done>> {
@@ -237,7 +262,7 @@ impl<'a> Session<'a> {
         base: Option<git::Base<'_>>,
         project: &Files,
     ) -> Done {
-        let foreign = workspace.strictness(if workspace.config.foreign.value { Foreign::All } else { Foreign::None });
+        let foreign = self.ledgers.strictness(workspace, &workspace.root.join(&**name), &text);
         let file = Vetted::new(name, language, &text, foreign);
         drop(text);
         let Some(analysis) = workspace.analyse(&file, &mut Cache::default(), project, &|| false) else { return Done::default() };
@@ -263,7 +288,7 @@ impl<'a> Session<'a> {
                     Vetted::Source(source) if self.fixes && !lossy => Some(workspace.engine.fix(source, &finding, project)),
                     _ => None,
                 };
-                Reported { finding, fix }
+                Reported { finding, fix, origin: None }
             })
             .collect();
         let text = file.text().clone();

@@ -103,6 +103,9 @@ fn result(report: &Report, file: &FileReport, reported: &Reported, print: &str, 
         "partialFingerprints": { "qualmFinding/v1": print },
         "properties": { "confidence": finding.confidence, "persona": finding.persona },
     });
+    if let Some(origin) = &reported.origin {
+        result["properties"]["qualm"] = origin.json();
+    }
     if let Some(index) = rule {
         result["ruleIndex"] = json!(index);
     }

@@ -52,7 +52,7 @@ fn report(text: &str, span: std::ops::Range<usize>, path: Vec<Step>, edits: Vec<
         workspace: workspace.clone(),
         text: text.into(),
         lines: Lines::new(text),
-        findings: vec![Reported { finding, fix: Some(Ok(fix)) }],
+        findings: vec![Reported { finding, fix: Some(Ok(fix)), origin: None }],
     };
     let report = Report {
         files: vec![file],
@@ -141,7 +141,11 @@ fn fingerprints_survive_moved_lines_and_tell_equal_lines_apart() {
         let (mut report, _) = report(text, 0..1, Vec::new(), Vec::new());
         let mut file = report.files.remove(0);
         let finding = file.findings.remove(0).finding;
-        file.findings.extend(at.iter().map(|at| Reported { finding: Finding { span: *at..at + 1, ..finding.clone() }, fix: None }));
+        file.findings.extend(at.iter().map(|at| Reported {
+            finding: Finding { span: *at..at + 1, ..finding.clone() },
+            fix: None,
+            origin: None,
+        }));
         json::with_fingerprints(&file).map(|(_, print)| print).collect::<Vec<_>>()
     };
     let before = prints("run(a)\nrun(a)\n", &[0, 7]);

@@ -84,6 +84,9 @@ fn finding(
     if let Some(why) = rule.map(|r| first_sentence(&r.why)).filter(|w| !w.is_empty()) {
         writeln!(out, "  {} {}", style.paint("1", "why:"), one_line(&why))?;
     }
+    if let Some(origin) = &reported.origin {
+        writeln!(out, "  {} {}", style.paint("1", "origin:"), one_line(&origin.told()))?;
+    }
     if finding.confidence != qualm_engine::Confidence::High {
         writeln!(out, "  {} {}", style.paint("1", "confidence:"), confidence_name(finding.confidence))?;
     }

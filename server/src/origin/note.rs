@@ -1,8 +1,12 @@
 //! `qualm origin --write-note COMMIT`: keeps the origins of the lines a commit brought in a git note, so that they
 //! travel with the repository. Only on request: nobody's commits are annotated unasked.
 
-use super::{Project, Sources, at_commit};
-use crate::{cli::Outcome, git::git, hook::now};
+use crate::{
+    cli::Outcome,
+    git::git,
+    hook::now,
+    provenance::{Project, Sources, Traced, at_commit},
+};
 use anyhow::{Context, bail, ensure};
 use qualm_origin::{ledger::Place, notes};
 use std::{
@@ -25,7 +29,7 @@ pub(super) fn run(cwd: &Path, name: &str) -> anyhow::Result<Outcome> {
     };
     let mut sources = Sources::new(&top, project.ledger.as_ref());
     let traced = at_commit(repository, &mut sources, &commit, changed)?;
-    let brought = |file: &super::Traced, line: usize| file.blamed[line].as_ref().is_some_and(|b| b.commit == commit);
+    let brought = |file: &Traced, line: usize| file.blamed[line].as_ref().is_some_and(|b| b.commit == commit);
     let files: Vec<_> = traced.iter().map(|f| f.export(|line| brought(f, line))).collect();
     let note = notes::write(&files, &commit, now());
     let mut out = io::stdout().lock();

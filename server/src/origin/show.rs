@@ -1,8 +1,9 @@
 //! The report for people, and as JSON.
 
-use super::{Traced, evidence::LineOrigin, totals::Totals};
+use super::{foreign::Regions, totals::Totals};
 use crate::{
     lines::{one_line, printable},
+    provenance::{LineOrigin, Traced},
     report::Style,
 };
 use serde_json::{Value, json};
@@ -41,7 +42,7 @@ pub(super) fn blame(out: &mut impl Write, files: &[Traced], style: &Style) -> io
         }
         writeln!(out)?;
         for (at, origin) in reasons.iter().enumerate() {
-            writeln!(out, "{} {}", style.paint("2", &format!("[{}]", at + 1)), one_line(&reason(origin)))?;
+            writeln!(out, "{} {}", style.paint("2", &format!("[{}]", at + 1)), one_line(&origin.told()))?;
         }
         if !reasons.is_empty() {
             writeln!(out)?;
@@ -54,16 +55,6 @@ fn label(origin: &LineOrigin, number: usize) -> String {
     let tool = if origin.tool.is_empty() { String::new() } else { format!(" {}", origin.tool) };
     let sure = if origin.confidence == 0 { String::new() } else { format!(" {}%", origin.confidence) };
     one_line(&format!("[{number}] {}{sure}{tool}", origin.origin))
-}
-
-fn reason(origin: &LineOrigin) -> String {
-    let named = [("", &origin.tool), ("model ", &origin.model), ("session ", &origin.session)];
-    let mut parts: Vec<String> = named.iter().filter(|(_, t)| !t.is_empty()).map(|(word, text)| format!("{word}{text}")).collect();
-    if origin.time > 0 {
-        parts.push(qualm_origin::time::format(origin.time));
-    }
-    let who = if parts.is_empty() { String::new() } else { format!(" ({})", parts.join(", ")) };
-    format!("{}{who}: {}", origin.origin, origin.evidence)
 }
 
 fn color(origin: &str) -> &'static str {
@@ -94,6 +85,7 @@ pub(super) fn json(
     out: &mut impl Write,
     files: &[Traced],
     totals: &Totals,
+    foreign: &Regions<'_>,
     summary: bool,
     wanted: impl Fn(&Traced, usize) -> bool,
 ) -> io::Result<()> {
@@ -105,7 +97,7 @@ pub(super) fn json(
             json!({ "origin": r.origin, "tool": r.tool, "model": r.model, "lines": r.lines, "percent": percent })
         })
         .collect();
-    let mut report = json!({ "version": 1, "lines": totals.lines, "summary": rows });
+    let mut report = json!({ "version": 1, "lines": totals.lines, "summary": rows, "foreign": foreign.json() });
     if !summary {
         let files: Vec<Value> = files
             .iter()
@@ -122,9 +114,8 @@ pub(super) fn json(
 }
 
 fn region(origin: &LineOrigin, start: usize, end: usize) -> Value {
-    let time = (origin.time > 0).then(|| qualm_origin::time::format(origin.time));
-    json!({
-        "start_line": start, "end_line": end, "origin": origin.origin, "confidence": f64::from(origin.confidence) / 100.0,
-        "tool": origin.tool, "model": origin.model, "session": origin.session, "evidence": origin.evidence, "time": time,
-    })
+    let mut region = origin.json();
+    region["start_line"] = json!(start);
+    region["end_line"] = json!(end);
+    region
 }

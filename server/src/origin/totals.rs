@@ -1,6 +1,6 @@
 //! Lines counted by origin, tool and model.
 
-use super::evidence::LineOrigin;
+use crate::provenance::LineOrigin;
 use std::collections::BTreeMap;
 
 /// A row of the totals.

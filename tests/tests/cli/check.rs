@@ -63,7 +63,7 @@ fn json_keeps_its_shape() {
     assert_eq!(finding["fingerprint"].as_str().unwrap().len(), 16);
 }
 
-fn validate(log: &Value) {
+pub(super) fn validate(log: &Value) {
     let schema: Value = serde_json::from_str(include_str!("../../data/sarif-schema-2.1.0.json")).unwrap();
     let validator = jsonschema::validator_for(&schema).unwrap();
     let errors: Vec<String> = validator.iter_errors(log).take(5).map(|e| format!("{}: {e}", e.instance_path)).collect();

@@ -3,6 +3,7 @@
 
 mod check;
 mod commands;
+mod history;
 mod hook;
 mod hostile;
 mod origin;

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 const APP: &str = "import os\n\ndef f():\n    return os.name\n";
 
-fn repository(files: &[(&str, &str)]) -> Project {
+pub(super) fn repository(files: &[(&str, &str)]) -> Project {
     let project = Project::new(files);
     project.git(&["init", "-q"]);
     project.git(&["config", "user.name", "T"]);
@@ -13,19 +13,19 @@ fn repository(files: &[(&str, &str)]) -> Project {
     project
 }
 
-fn commit(project: &Project, message: &str) -> String {
+pub(super) fn commit(project: &Project, message: &str) -> String {
     project.git(&["add", "-A"]);
     project.git(&["commit", "-q", "-m", message]);
     head(project)
 }
 
-fn head(project: &Project) -> String {
+pub(super) fn head(project: &Project) -> String {
     let output = std::process::Command::new("git").args(["rev-parse", "HEAD"]).current_dir(project.path()).output().unwrap();
     String::from_utf8(output.stdout).unwrap().trim().to_owned()
 }
 
 /// Replaces text in a file as an agent does, hook included.
-fn agent_edit(project: &Project, file: &str, old: &str, new: &str) {
+pub(super) fn agent_edit(project: &Project, file: &str, old: &str, new: &str) {
     let text = project.read(file);
     assert!(text.contains(old), "{text}");
     project.write(file, text.replacen(old, new, 1).as_bytes());
@@ -39,7 +39,7 @@ fn agent_edit(project: &Project, file: &str, old: &str, new: &str) {
 }
 
 /// `first-last origin tool confidence` of each region.
-fn regions(project: &Project, file: &str) -> Vec<String> {
+pub(super) fn regions(project: &Project, file: &str) -> Vec<String> {
     let report = project.qualm(&["origin", file, "--json"]).expect(0).json();
     let regions = report["files"][0]["regions"].as_array().unwrap();
     let text = |v: &Value| v.as_str().unwrap().to_owned();
@@ -242,4 +242,46 @@ fn hostile_records_cannot_move_the_cursor() {
     // A repository that git refuses is told, not taken for one without commits.
     project.write(".git/config", b"[core\n");
     assert!(project.qualm(&["origin", "a.py"]).err().contains("git"), "told");
+}
+
+#[test]
+fn findings_say_where_their_text_came_from() {
+    let project = repository(&[("a.py", "x = 'FORBIDDEN_KEY'\n")]);
+    commit(&project, "Start");
+    let found = |format: &str| project.qualm(&["check", "--format", format]).expect(1).json();
+    assert_eq!(found("json")["findings"][0]["origin"], Value::Null, "nobody recorded anything");
+    let text = "y = 'FORBIDDEN_AGENT'\nz = 'ODD_AGENT'\n";
+    agent_edit(&project, "a.py", "x = 'FORBIDDEN_KEY'\n", &format!("x = 'FORBIDDEN_KEY'\n{text}"));
+    let report = found("json");
+    let told: Vec<_> = report["findings"].as_array().unwrap().iter().map(|f| (&f["rule"], &f["origin"]["tool"])).collect();
+    let (marker, pedantic, claude) = (json!("team-marker"), json!("team-pedantic"), json!("claude-code"));
+    assert_eq!(told, [(&marker, &Value::Null), (&marker, &claude), (&pedantic, &claude)], "more doubt about foreign text");
+    let log = found("sarif");
+    super::check::validate(&log);
+    let results = log["runs"][0]["results"].as_array().unwrap();
+    assert_eq!(results[0]["properties"].get("qualm"), None);
+    let origin = &results[1]["properties"]["qualm"];
+    assert_eq!((&origin["origin"], &origin["model"], &origin["confidence"]), (&json!("agent"), &json!("claude-opus-4-5"), &json!(0.99)));
+    let text = project.qualm(&["check"]).expect(1).out();
+    assert!(text.contains("origin: agent (claude-code, model claude-opus-4-5"), "{text}");
+    let typed = project.qualm(&["check", "--as", "typed", "--format", "json"]).expect(1).json();
+    assert_eq!(typed["findings"].as_array().unwrap().len(), 2);
+}
+
+#[test]
+fn the_summary_names_what_waits_for_a_person() {
+    let project = repository(&[("a.py", APP), ("b.py", "b = 1\n")]);
+    commit(&project, "Start");
+    agent_edit(&project, "b.py", "b = 1\n", "b = 1\nc = 2\n");
+    std::thread::sleep(std::time::Duration::from_millis(5));
+    agent_edit(&project, "a.py", "    return os.name\n", "    x = 'FORBIDDEN_THING'\n    return x\n");
+    let report = project.qualm(&["origin", "--summary", "--json"]).expect(0).json();
+    let foreign = &report["foreign"];
+    assert_eq!((&foreign["lines"], &foreign["with_findings"], &foreign["unreviewed"]), (&json!(3), &json!(1), &json!(3)));
+    assert_eq!(foreign["regions"][0]["file"], "a.py", "the newest first");
+    assert_eq!(foreign["regions"][0]["findings"], json!([{ "rule": "team-marker", "line": 4 }]));
+    assert_eq!(foreign["regions"][1]["findings"], json!([]));
+    let text = project.qualm(&["origin", "--summary"]).expect(0).out();
+    assert!(text.contains("3 foreign lines, 1 with open findings, 3 not reviewed"), "{text}");
+    assert!(text.contains("a.py:4-5  agent claude-code claude-opus-4-5, 1 finding, not reviewed"), "{text}");
 }

@@ -9,6 +9,9 @@ use serde_json::Value;
 /// The ref that git-ai keeps its notes in. It is read and never written.
 pub const REF: &str = "refs/notes/ai";
 
+/// The ref of its notes on stashed work.
+pub const STASH_REF: &str = "refs/notes/ai-stash";
+
 /// The claims of one commit's note. What cannot be understood is passed over.
 pub fn read(note: &str, commit: &str) -> Vec<Claim> {
     let (entries, metadata) = sections(note);

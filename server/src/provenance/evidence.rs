@@ -2,17 +2,19 @@
 //! the ledger whose text stands there, then records that came with the repository, then what a commit says of itself.
 //! A line that nothing explains is of unknown origin.
 
-use super::repository::{Blamed, Commit, Repository};
+use super::{
+    repository::{Blamed, Commit, Repository},
+    strays::Strays,
+};
 use qualm_origin::{
+    Kind,
     interchange::{At, Claim, agent_trace, commit, git_ai},
-    ledger::{
-        Action, Event, Ledger, Query,
-        event::{hex, line_print, text_hash},
-    },
+    ledger::{Action, Event, Ledger, Query, event::line_print},
     notes,
     recognise::recognise,
 };
 use rustc_hash::FxHashMap;
+use serde_json::{Value, json};
 use std::path::Path;
 
 /// Where tools that follow the Agent Trace specification keep their records, relative to the top of the repository.
@@ -35,19 +37,46 @@ pub struct LineOrigin {
     pub evidence: String,
     /// When, in milliseconds since 1970; 0 if not known.
     pub time: i64,
+    /// It arrived here without being written here.
+    pub foreign: bool,
+    /// A person looked at it since.
+    pub reviewed: bool,
 }
 
 impl LineOrigin {
     fn unknown(evidence: &str) -> Self {
         Self { origin: "unknown".to_owned(), evidence: evidence.to_owned(), ..Self::default() }
     }
+
+    /// For reports that scripts read; the confidence is between 0 and 1.
+    pub fn json(&self) -> Value {
+        let time = (self.time > 0).then(|| qualm_origin::time::format(self.time));
+        json!({
+            "origin": self.origin, "confidence": f64::from(self.confidence) / 100.0, "tool": self.tool, "model": self.model,
+            "session": self.session, "evidence": self.evidence, "time": time, "foreign": self.foreign, "reviewed": self.reviewed,
+        })
+    }
+
+    /// For people: what it is, and in brackets who made it and when.
+    pub fn told(&self) -> String {
+        let named = [("", &self.tool), ("model ", &self.model), ("session ", &self.session)];
+        let mut parts: Vec<String> = named.iter().filter(|(_, t)| !t.is_empty()).map(|(word, text)| format!("{word}{text}")).collect();
+        if self.time > 0 {
+            parts.push(qualm_origin::time::format(self.time));
+        }
+        let who = if parts.is_empty() { String::new() } else { format!(" ({})", parts.join(", ")) };
+        let reviewed = if self.reviewed { ", reviewed" } else { "" };
+        format!("{}{who}{reviewed}: {}", self.origin, self.evidence)
+    }
 }
 
 /// All sources of a project.
+#[derive(Default)]
 pub struct Sources<'l> {
     ledger: Option<&'l Ledger>,
     traces: FxHashMap<String, Vec<Claim>>,
     noted: FxHashMap<String, Vec<Claim>>,
+    strays: Strays,
     /// What could not be read, in words for the user.
     pub notices: Vec<String>,
 }
@@ -55,7 +84,7 @@ pub struct Sources<'l> {
 impl<'l> Sources<'l> {
     /// Reads what does not depend on a file.
     pub fn new(top: &Path, ledger: Option<&'l Ledger>) -> Self {
-        let mut sources = Self { ledger, traces: FxHashMap::default(), noted: FxHashMap::default(), notices: Vec::new() };
+        let mut sources = Self { ledger, ..Self::default() };
         let file = top.join(TRACES);
         if let Ok(crate::files::Content::Text(text)) = crate::files::read(&file, agent_trace::MAX_BYTES as u64) {
             let import = agent_trace::read(&text.text);
@@ -75,6 +104,12 @@ impl<'l> Sources<'l> {
         sources
     }
 
+    /// Whether anybody recorded anything here, other than in the messages of commits.
+    pub fn any(&self, repository: Option<&mut Repository>) -> bool {
+        let noted = |r: &mut Repository| [notes::REF, git_ai::REF, git_ai::STASH_REF].iter().any(|notes| r.has(notes));
+        self.ledger.is_some() || !self.traces.is_empty() || repository.is_some_and(noted)
+    }
+
     /// The origin of every line of `text`. `name` is the file's in the ledger; `blamed` the commit of each line, `None`
     /// for a line that is in no commit; `head` the commit that is checked out.
     pub fn lines(
@@ -88,25 +123,48 @@ impl<'l> Sources<'l> {
         let lines: Vec<&str> = text.lines().collect();
         let prints: Vec<u64> = lines.iter().map(|l| line_print(l)).collect();
         let commits: Vec<Option<Commit>> = blamed.iter().map(|b| Some(repository.as_deref_mut()?.commit(&b.as_ref()?.commit))).collect();
-        let events = self.events(name, blamed)?;
-        let recognised = recognise(&prints, &events, |line, event| {
+        let (reviews, events): (Vec<Event>, Vec<Event>) = self.events(name, blamed)?.into_iter().partition(|e| e.action == Action::Review);
+        let possible = |line: usize, event: &Event| {
             // A line that was committed before the event cannot come from it.
             let committed = commits.get(line).and_then(Option::as_ref).map(|c| c.time.saturating_mul(1000).saturating_add(999));
             committed.is_none_or(|at| at >= event.time)
-        });
-        let mut origins = Vec::with_capacity(lines.len());
+        };
+        let recognised = recognise(&prints, &events, possible);
+        let mut origins: Vec<Option<LineOrigin>> = Vec::with_capacity(lines.len());
         for (at, found) in recognised.iter().enumerate() {
             let blamed = blamed.get(at).and_then(Option::as_ref);
-            let origin = match found {
-                Some(found) => of_event(&events[found.event], found.whole),
-                None => self
-                    .of_record(name, at, &lines, blamed, commits.get(at).and_then(Option::as_ref), head, repository.as_deref_mut())
-                    .or_else(|| of_commit(commits.get(at)?.as_ref()?))
-                    .unwrap_or_else(|| {
-                        LineOrigin::unknown(if blamed.is_some() { "no record explains the commit" } else { "not committed, no record" })
-                    }),
-            };
-            origins.push(origin);
+            origins.push(match found {
+                Some(found) => Some(of_event(&events[found.event], found.whole)),
+                None => {
+                    let commit = commits.get(at).and_then(Option::as_ref);
+                    self.of_record(name, at, &lines, blamed, commit, head, repository.as_deref_mut())
+                }
+            });
+        }
+        if let Some(repository) = repository
+            && origins.iter().any(Option::is_none)
+        {
+            let carried = self.strays.events(name, blamed, head, repository);
+            let found = recognise(&prints, &carried, |line, event| origins[line].is_none() && possible(line, event));
+            for (origin, found) in origins.iter_mut().zip(&found) {
+                if let Some(found) = found {
+                    *origin = Some(of_event(&carried[found.event], found.whole));
+                }
+            }
+        }
+        let of_trailer = |at: usize| of_commit(commits.get(at)?.as_ref()?);
+        let mut origins: Vec<LineOrigin> = origins
+            .into_iter()
+            .enumerate()
+            .map(|(at, origin)| {
+                let committed = blamed.get(at).is_some_and(Option::is_some);
+                let why = if committed { "no record explains the commit" } else { "not committed, no record" };
+                origin.or_else(|| of_trailer(at)).unwrap_or_else(|| LineOrigin::unknown(why))
+            })
+            .collect();
+        for (origin, found) in origins.iter_mut().zip(recognise(&prints, &reviews, |_, _| true)) {
+            // A part of what was looked at, among other lines, is something else.
+            origin.reviewed = found.is_some_and(|f| f.whole);
         }
         Ok(origins)
     }
@@ -120,7 +178,7 @@ impl<'l> Sources<'l> {
         let mut events = Vec::new();
         for name in names.into_iter().chain([name]) {
             let records = ledger.query(&Query::file(name))?.into_iter().map(|r| r.event);
-            events.extend(records.filter(|e| matches!(e.action, Action::Insert | Action::Relabel)));
+            events.extend(records.filter(|e| matches!(e.action, Action::Insert | Action::Relabel | Action::Review)));
         }
         Ok(events)
     }
@@ -141,7 +199,7 @@ impl<'l> Sources<'l> {
             let noted = self.noted.entry(blamed.commit.clone()).or_insert_with(|| notes_of(repository, &blamed.commit));
             let hit = |c: &&Claim| c.file == blamed.path && (c.start..=c.end).contains(&blamed.line);
             if let Some(claim) = noted.iter().filter(hit).max_by_key(|c| c.confidence) {
-                return Some(of_claim(claim, claim.confidence, ""));
+                return Some(of_claim(claim, claim.confidence, "", commit));
             }
         }
         let path = blamed.map_or(name, |b| b.path.as_str());
@@ -161,8 +219,8 @@ impl<'l> Sources<'l> {
                 _ => false,
             };
             let found = match (proven, placed) {
-                (true, _) => of_claim(claim, claim.confidence.max(90), ", content match"),
-                (false, true) => of_claim(claim, claim.confidence, ", by position"),
+                (true, _) => of_claim(claim, claim.confidence.max(90), ", content match", commit),
+                (false, true) => of_claim(claim, claim.confidence, ", by position", commit),
                 (false, false) => continue,
             };
             if best.as_ref().is_none_or(|b| b.confidence <= found.confidence) {
@@ -173,18 +231,29 @@ impl<'l> Sources<'l> {
     }
 }
 
-fn notes_of(repository: &mut Repository, commit: &str) -> Vec<Claim> {
-    let mut claims = repository.note(notes::REF, commit).map(|n| notes::read(&n, commit)).unwrap_or_default();
-    claims.extend(repository.note(git_ai::REF, commit).map(|n| git_ai::read(&n, commit)).unwrap_or_default());
+/// What the notes of a commit claim.
+pub(super) fn notes_of(repository: &mut Repository, commit: &str) -> Vec<Claim> {
+    let read = repository.note(notes::REF, commit).map(|n| notes::read(&n, commit)).unwrap_or_default();
+    let mut claims: Vec<Claim> = read
+        .into_iter()
+        .filter_map(|claim| {
+            if claim.at != At::Unknown {
+                return Some(claim);
+            }
+            let text = repository.text(commit, &claim.file)?;
+            let place = notes::place(&claim, &text.lines().collect::<Vec<_>>())?;
+            Some(Claim { start: place.start as u32 + 1, end: place.end as u32, at: At::Commit(commit.to_owned()), ..claim })
+        })
+        .collect();
+    for notes in [git_ai::REF, git_ai::STASH_REF] {
+        claims.extend(repository.note(notes, commit).map(|n| git_ai::read(&n, commit)).unwrap_or_default());
+    }
     claims
 }
 
 /// Whether the record's hash is that of the lines it names.
 fn same_content(claim: &Claim, lines: &[&str]) -> bool {
-    let Some(digits) = claim.content.strip_prefix("blake3:") else { return false };
-    let range = claim.start as usize - 1..(claim.end as usize).min(lines.len());
-    let Some(lines) = lines.get(range) else { return false };
-    hex(&text_hash(&joined(lines))) == digits
+    notes::place(claim, lines).is_some_and(|place| place.start + 1 == claim.start as usize)
 }
 
 /// Lines as one text, each ended.
@@ -202,10 +271,12 @@ fn of_event(event: &Event, whole: bool) -> LineOrigin {
         session: event.session.clone(),
         evidence: format!("{}, {part}", event.evidence),
         time: event.time,
+        foreign: event.believed().is_foreign(),
+        reviewed: false,
     }
 }
 
-fn of_claim(claim: &Claim, confidence: u8, how: &str) -> LineOrigin {
+fn of_claim(claim: &Claim, confidence: u8, how: &str, commit: Option<&Commit>) -> LineOrigin {
     LineOrigin {
         origin: claim.origin.clone(),
         confidence: if claim.origin == "unknown" { 0 } else { confidence },
@@ -213,7 +284,9 @@ fn of_claim(claim: &Claim, confidence: u8, how: &str) -> LineOrigin {
         model: claim.model.clone(),
         session: claim.session.clone(),
         evidence: format!("{}{how}", claim.evidence),
-        time: 0,
+        time: commit.map_or(0, |c| c.time.saturating_mul(1000)),
+        foreign: claim.origin.parse().is_ok_and(Kind::is_foreign),
+        reviewed: false,
     }
 }
 
@@ -227,5 +300,7 @@ fn of_commit(commit: &Commit) -> Option<LineOrigin> {
         session: String::new(),
         evidence: format!("{}, for the commit as a whole", assisted.evidence),
         time: commit.time.saturating_mul(1000),
+        foreign: true,
+        reviewed: false,
     })
 }

@@ -4,7 +4,7 @@
 
 use crate::git::git;
 use anyhow::{Context, ensure};
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 use std::{
     io::{BufRead, BufReader, Read, Write},
     path::{Path, PathBuf},
@@ -64,6 +64,11 @@ impl Repository {
         crate::git::resolve(&self.top, name).ok()
     }
 
+    /// Whether a name stands for a commit.
+    pub fn has(&mut self, name: &str) -> bool {
+        self.objects.read(name, "commit").is_some()
+    }
+
     /// A file's text in a commit.
     pub fn text(&mut self, commit: &str, path: &str) -> Option<String> {
         let bytes = self.objects.read(&format!("{commit}:{path}"), "blob")?;
@@ -78,6 +83,26 @@ impl Repository {
         let mut names = names.into_iter().chain([deeper]);
         let bytes = names.find_map(|name| self.objects.read(&format!("{notes}:{name}"), "blob"))?;
         Some(String::from_utf8_lossy(&bytes).into_owned())
+    }
+
+    /// The commits with a note under one of the refs that are not in the history of `head` (a full id), the newest first.
+    pub fn noted_elsewhere(&self, refs: &[&str], head: Option<&str>) -> Vec<String> {
+        let mut noted: FxHashSet<String> = FxHashSet::default();
+        for notes in refs {
+            let listed = git(&self.top).args(["ls-tree", "-r", "-z", "--name-only", "--full-tree", notes]).output();
+            let Ok(listed) = listed.map(|o| String::from_utf8_lossy(&o.stdout).replace('/', "")) else { continue };
+            let is_id = |name: &&str| name.len() >= 40 && name.bytes().all(|b| b.is_ascii_hexdigit());
+            noted.extend(listed.split('\0').filter(is_id).map(str::to_owned));
+        }
+        if noted.is_empty() {
+            return Vec::new();
+        }
+        let mut wanted: String = noted.iter().flat_map(|id| [id, "\n"]).collect();
+        if let Some(head) = head {
+            wanted.extend(["^", head, "\n"]);
+        }
+        let outside = fed(&self.top, &["rev-list", "--ignore-missing", "--stdin"], wanted).unwrap_or_default();
+        outside.lines().filter(|id| noted.contains(*id)).map(str::to_owned).collect()
     }
 
     /// What a commit says; an empty one if it cannot be read.
@@ -115,6 +140,18 @@ impl Repository {
         ensure!(output.status.success(), "git rev-list failed");
         Ok(String::from_utf8_lossy(&output.stdout).lines().map(str::to_owned).collect())
     }
+}
+
+/// What git answers to an input.
+fn fed(top: &Path, args: &[&str], input: String) -> anyhow::Result<String> {
+    let mut child = git(top).args(args).stdin(Stdio::piped()).stderr(Stdio::null()).spawn()?;
+    let mut pipe = child.stdin.take().context("git's input")?;
+    // It may answer before it has read all, so the two must not wait for each other.
+    let writer = std::thread::spawn(move || pipe.write_all(input.as_bytes()));
+    let output = child.wait_with_output()?;
+    // git may close its input early; what it answered counts.
+    let _ = writer.join();
+    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
 /// `git cat-file --batch`, kept running.

@@ -1,0 +1,154 @@
+//! What waits for a person: the foreign regions, with the findings that are open in them and whether somebody looked
+//! at them, the newest first.
+
+use crate::{
+    files::fallback_root,
+    lines::{Lines, one_line},
+    project::Projects,
+    provenance::{LineOrigin, Traced},
+    report::Style,
+    workspace::{Vetted, Workspaces},
+};
+use qualm_engine::{Cache, Foreign, Language};
+use qualm_origin::time;
+use rayon::prelude::*;
+use serde_json::{Value, json};
+use std::{
+    io::{self, Write},
+    ops::Range,
+    path::Path,
+};
+
+/// The report for people lists so many regions.
+const LISTED: usize = 20;
+
+/// Foreign lines of one origin that follow each other.
+pub(super) struct Region<'t> {
+    file: &'t Traced,
+    /// Lines, 0-based.
+    lines: Range<usize>,
+    origin: &'t LineOrigin,
+    /// When the newest of it came; 0 if not known.
+    time: i64,
+    /// Rule and line (0-based) of each finding.
+    findings: Vec<(String, usize)>,
+    /// How many of its lines a finding touches.
+    touched: usize,
+}
+
+/// All foreign regions of some files, the newest first.
+#[derive(Default)]
+pub(super) struct Regions<'t>(Vec<Region<'t>>);
+
+impl<'t> Regions<'t> {
+    /// Looks for them and vets what is in them. `wanted` says which lines (0-based) are spoken of.
+    pub fn of(files: &'t [Traced], cwd: &Path, wanted: impl Fn(&Traced, usize) -> bool + Sync) -> Self {
+        let workspaces = Workspaces::new(fallback_root(cwd, &[]), |_| {});
+        let projects = Projects::default();
+        let found = files.par_iter().flat_map_iter(|file| {
+            let mut regions = regions(file, |line| wanted(file, line));
+            if !regions.is_empty() {
+                vet(file, &mut regions, &workspaces, &projects);
+            }
+            regions
+        });
+        let mut all: Vec<Region<'t>> = found.collect();
+        all.sort_by_key(|r| (std::cmp::Reverse(r.time), r.file.shown.as_str(), r.lines.start));
+        Self(all)
+    }
+
+    fn lines(&self, only: impl Fn(&Region<'_>) -> bool) -> usize {
+        self.0.iter().filter(|r| only(r)).map(|r| r.lines.len()).sum()
+    }
+
+    /// For people.
+    pub fn write(&self, out: &mut impl Write, style: &Style) -> io::Result<()> {
+        let lines = self.lines(|_| true);
+        if lines == 0 {
+            return Ok(());
+        }
+        let touched: usize = self.0.iter().map(|r| r.touched).sum();
+        let unseen = self.lines(|r| !r.origin.reviewed);
+        writeln!(out)?;
+        writeln!(out, "{} foreign lines, {touched} with open findings, {unseen} not reviewed", style.paint("1", &lines.to_string()))?;
+        for region in self.0.iter().take(LISTED) {
+            let time = if region.time > 0 { time::format(region.time) } else { "time unknown".to_owned() };
+            // To the second is enough here.
+            let time = time.split_once('.').map_or(time.as_str(), |t| t.0).trim_end_matches('Z');
+            let place = format!("{}:{}-{}", region.file.shown, region.lines.start + 1, region.lines.end);
+            let by = [&region.origin.origin, &region.origin.tool, &region.origin.model].map(String::as_str).join(" ");
+            let findings = match region.findings.len() {
+                0 => String::new(),
+                1 => ", 1 finding".to_owned(),
+                n => format!(", {n} findings"),
+            };
+            let seen = if region.origin.reviewed { "reviewed" } else { "not reviewed" };
+            let color = if region.findings.is_empty() { "0" } else { "31" };
+            writeln!(out, "  {time:19}  {}  {}{}, {seen}", one_line(&place), one_line(by.trim_end()), style.paint(color, &findings))?;
+        }
+        if self.0.len() > LISTED {
+            writeln!(out, "  and {} more regions (all of them: --json)", self.0.len() - LISTED)?;
+        }
+        Ok(())
+    }
+
+    /// For scripts.
+    pub fn json(&self) -> Value {
+        let region = |r: &Region<'_>| {
+            let findings: Vec<Value> = r.findings.iter().map(|(rule, line)| json!({ "rule": rule, "line": line + 1 })).collect();
+            json!({
+                "file": r.file.shown, "start_line": r.lines.start + 1, "end_line": r.lines.end, "origin": r.origin.origin,
+                "tool": r.origin.tool, "model": r.origin.model, "time": (r.time > 0).then(|| time::format(r.time)),
+                "reviewed": r.origin.reviewed, "findings": findings,
+            })
+        };
+        json!({
+            "lines": self.lines(|_| true),
+            "with_findings": self.0.iter().map(|r| r.touched).sum::<usize>(),
+            "unreviewed": self.lines(|r| !r.origin.reviewed),
+            "regions": self.0.iter().map(region).collect::<Vec<_>>(),
+        })
+    }
+}
+
+fn regions(file: &Traced, wanted: impl Fn(usize) -> bool) -> Vec<Region<'_>> {
+    let mut regions: Vec<Region<'_>> = Vec::new();
+    let who = |o: &'_ LineOrigin| (o.origin.clone(), o.tool.clone(), o.model.clone(), o.reviewed);
+    for (at, origin) in file.origins.iter().enumerate().filter(|(at, o)| o.foreign && wanted(*at)) {
+        match regions.last_mut() {
+            Some(last) if last.lines.end == at && who(last.origin) == who(origin) => {
+                last.lines.end = at + 1;
+                last.time = last.time.max(origin.time);
+            }
+            _ => regions.push(Region { file, lines: at..at + 1, origin, time: origin.time, findings: Vec::new(), touched: 0 }),
+        }
+    }
+    regions
+}
+
+/// Judges a file with its foreign lines as such, and gives each region its findings.
+fn vet(file: &Traced, regions: &mut [Region<'_>], workspaces: &Workspaces, projects: &Projects) {
+    let workspace = workspaces.of(file.path.parent().unwrap_or(&file.path));
+    if workspace.config.excluded(&file.path) {
+        return;
+    }
+    let lines = Lines::new(&file.text);
+    let bytes = |l: &Range<usize>| lines.range(&file.text, l.start).start..lines.range(&file.text, l.end - 1).end;
+    let foreign: Vec<Range<usize>> = regions.iter().map(|r| bytes(&r.lines)).collect();
+    let name = workspace.name_of(&file.path);
+    let vetted = Vetted::new(&name, Language::by_path(&name), &file.text, workspace.strictness(Foreign::Ranges(foreign)));
+    let project = projects.of(&workspace.root);
+    let Some(analysis) = workspace.analyse(&vetted, &mut Cache::default(), &*project, &|| false) else { return };
+    for region in regions {
+        let here = |touched: &Range<usize>| touched.start.max(region.lines.start)..touched.end.min(region.lines.end);
+        let mut touched = vec![false; region.lines.len()];
+        for finding in &analysis.findings {
+            let place = here(&lines.touched(&finding.span));
+            if place.start < place.end {
+                region.findings.push((finding.rule.to_string(), place.start));
+                place.for_each(|line| touched[line - region.lines.start] = true);
+            }
+        }
+        region.touched = touched.into_iter().filter(|t| *t).count();
+    }
+}
