@@ -114,6 +114,7 @@ Exit codes: 0 done or nothing to do, 1 something was left undone, 2 trouble.";
 const CONFIG_EXAMPLES: &str = "Examples:
   qualm config --why               every setting of this folder and where it came from
   qualm config --why src/app.py    the same for a file, and whether it is excluded
+  qualm config --schema            the JSON schema of the settings
 
 Settings live in qualm.toml, looked for from the file upwards to the top of the repository:
   persona = \"regular\"            # regular | pedantic | auditor
@@ -336,6 +337,9 @@ pub struct ConfigArgs {
     /// Say for every value which file and line, or which flag, it came from
     #[arg(long)]
     pub why: bool,
+    /// Print the JSON schema of all settings instead, for editors
+    #[arg(long, exclusive = true)]
+    pub schema: bool,
     /// As for `check`
     #[arg(long = "as", value_name = "ORIGIN", value_enum)]
     pub origin: Option<Origin>,

@@ -1,4 +1,4 @@
-//! `qualm config --why`: every setting, its value and where it came from.
+//! `qualm config --why`: every setting, its value and where it came from. `qualm config --schema`: which settings there are.
 
 use crate::{
     cli::{ConfigArgs, Outcome},
@@ -9,6 +9,10 @@ use std::io::{self, Write};
 
 /// Runs the command.
 pub fn run(args: &ConfigArgs) -> anyhow::Result<Outcome> {
+    if args.schema {
+        writeln!(io::stdout().lock(), "{:#}", crate::config::schema())?;
+        return Ok(Outcome::Clean);
+    }
     let cwd = std::env::current_dir()?;
     let cwd = cwd.canonicalize().unwrap_or(cwd);
     let given = args.path.as_ref().map_or(cwd.as_path(), |p| p.as_path());

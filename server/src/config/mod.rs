@@ -2,6 +2,9 @@
 //! that remembers where every value came from (`qualm config --why`).
 
 mod read;
+mod schema;
+
+pub use schema::schema;
 
 use ignore::gitignore::{Gitignore, GitignoreBuilder};
 use qualm_engine::{Confidence, Finding, Persona, Severity};

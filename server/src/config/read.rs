@@ -1,6 +1,9 @@
 //! Reads settings from TOML or JSON into a [`Config`]; unknown keys and wrong values are errors with a place.
 
-use super::{Config, ConfigError, Level, Setting, Source, inner_path};
+use super::{
+    Config, ConfigError, Level, Setting, Source, inner_path,
+    schema::{KEYS, Kind},
+};
 use qualm_engine::{Confidence, Persona, Severity};
 use serde_json::Value as Json;
 use std::path::{Path, PathBuf};
@@ -14,8 +17,6 @@ enum Raw {
     Table(Vec<(String, Raw, usize)>),
     Other,
 }
-
-const KEYS: &[&str] = &["rules", "persona", "min-confidence", "exclude", "foreign", "rules-dir"];
 
 pub(super) fn toml(config: &mut Config, text: &str, file: &Path) -> Vec<ConfigError> {
     let lines = crate::lines::Lines::new(text);
@@ -88,38 +89,47 @@ impl Reader<'_> {
 
     fn table(&mut self, table: Vec<(String, Raw, usize)>, ignore: &[&str]) {
         for (key, value, line) in table {
-            match (key.as_str(), value) {
-                ("persona", value) => {
-                    if let Some(v) = self.choice(&key, &value, line, PERSONAS) {
-                        self.config.persona = self.setting(v, line);
-                    }
+            match KEYS.iter().find(|k| k.name == key) {
+                Some(known) => self.value(&key, known.kind, value, line),
+                None if ignore.contains(&key.as_str()) => {}
+                None => {
+                    let names: Vec<&str> = KEYS.iter().map(|k| k.name).collect();
+                    self.error(line, format!("unknown key `{key}`; the keys are {}", names.join(", ")));
                 }
-                ("min-confidence", value) => {
-                    if let Some(v) = self.choice(&key, &value, line, CONFIDENCES) {
-                        self.config.min_confidence = self.setting(v, line);
-                    }
-                }
-                ("foreign", Raw::Bool(b)) => self.config.foreign = self.setting(b, line),
-                ("foreign", _) => self.error(line, "`foreign` must be true or false".into()),
-                ("rules-dir", Raw::Text(text)) => match inner_path(&text) {
-                    Some(path) => self.config.rules_dir = self.setting(path, line),
-                    None => self.error(line, format!("`rules-dir` must be a folder inside the project, not {text:?}")),
-                },
-                ("rules-dir", _) => self.error(line, "`rules-dir` must be a string".into()),
-                ("exclude", Raw::List(items)) => self.exclude(items, line),
-                ("exclude", _) => self.error(line, "`exclude` must be a list of glob strings".into()),
-                ("rules", Raw::Table(rules)) => {
-                    for (id, value, line) in rules {
-                        if let Some(level) = self.choice(&format!("rules.{id}"), &value, line, LEVELS) {
-                            let level = self.setting(level, line);
-                            self.config.rules.insert(id, level);
-                        }
-                    }
-                }
-                ("rules", _) => self.error(line, "`rules` must be a table of rule ids and levels".into()),
-                (other, _) if ignore.contains(&other) => {}
-                (other, _) => self.error(line, format!("unknown key `{other}`; the keys are {}", KEYS.join(", "))),
             }
+        }
+    }
+
+    fn value(&mut self, key: &str, kind: Kind, value: Raw, line: usize) {
+        match (kind, value) {
+            (Kind::Persona, value) => {
+                if let Some(v) = self.choice(key, &value, line, PERSONAS) {
+                    self.config.persona = self.setting(v, line);
+                }
+            }
+            (Kind::Confidence, value) => {
+                if let Some(v) = self.choice(key, &value, line, CONFIDENCES) {
+                    self.config.min_confidence = self.setting(v, line);
+                }
+            }
+            (Kind::Bool, Raw::Bool(b)) => self.config.foreign = self.setting(b, line),
+            (Kind::Bool, _) => self.error(line, format!("`{key}` must be true or false")),
+            (Kind::Folder, Raw::Text(text)) => match inner_path(&text) {
+                Some(path) => self.config.rules_dir = self.setting(path, line),
+                None => self.error(line, format!("`{key}` must be a folder inside the project, not {text:?}")),
+            },
+            (Kind::Folder, _) => self.error(line, format!("`{key}` must be a string")),
+            (Kind::Globs, Raw::List(items)) => self.exclude(items, line),
+            (Kind::Globs, _) => self.error(line, format!("`{key}` must be a list of glob strings")),
+            (Kind::Levels, Raw::Table(rules)) => {
+                for (id, value, line) in rules {
+                    if let Some(level) = self.choice(&format!("{key}.{id}"), &value, line, LEVELS) {
+                        let level = self.setting(level, line);
+                        self.config.rules.insert(id, level);
+                    }
+                }
+            }
+            (Kind::Levels, _) => self.error(line, format!("`{key}` must be a table of rule ids and levels")),
         }
     }
 
@@ -154,9 +164,11 @@ impl Reader<'_> {
     }
 }
 
-const PERSONAS: &[(&str, Persona)] = &[("regular", Persona::Regular), ("pedantic", Persona::Pedantic), ("auditor", Persona::Auditor)];
-const CONFIDENCES: &[(&str, Confidence)] = &[("low", Confidence::Low), ("medium", Confidence::Medium), ("high", Confidence::High)];
-const LEVELS: &[(&str, Level)] = &[
+pub(super) const PERSONAS: &[(&str, Persona)] =
+    &[("regular", Persona::Regular), ("pedantic", Persona::Pedantic), ("auditor", Persona::Auditor)];
+pub(super) const CONFIDENCES: &[(&str, Confidence)] =
+    &[("low", Confidence::Low), ("medium", Confidence::Medium), ("high", Confidence::High)];
+pub(super) const LEVELS: &[(&str, Level)] = &[
     ("off", Level::Off),
     ("info", Level::As(Severity::Info)),
     ("warning", Level::As(Severity::Warning)),

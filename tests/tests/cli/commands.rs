@@ -132,3 +132,12 @@ fn editors_get_their_configuration() {
     assert!(project.qualm(&["editor-config", "neovim"]).expect(0).out().contains("'qualm', 'lsp'"));
     project.qualm(&["editor-config", "ed"]).expect(2);
 }
+
+/// The settings of the VS Code extension are made from this file; `npm test` there compares the two.
+#[test]
+fn the_schema_of_the_editors_is_the_servers_own() {
+    let said = Project::new(&[]).qualm(&["config", "--schema"]).expect(0).out();
+    let kept = include_str!("../../../editors/vscode/schema/qualm.schema.json");
+    let json = |text: &str| serde_json::from_str::<serde_json::Value>(text).unwrap();
+    assert_eq!(json(&said), json(kept), "run `qualm config --schema > editors/vscode/schema/qualm.schema.json` and `npm run settings`");
+}
