@@ -53,6 +53,15 @@ def listing(name):
 """
 PASTED_RULE = "command-injection"
 
+# Somebody's own, in another file.
+OWN = """\
+def total(prices):
+    amount = 0
+    for price in prices:
+        amount = amount + price.net + price.tax
+    return amount
+"""
+
 ALLOWED = Scenario(
     name="open, allow, save",
     file="app.py",
@@ -72,3 +81,6 @@ TYPED = Scenario(
     typed=(f"row = ({EMOJI}, {RISKY})",),
     after=f"{HEAD}row = ({EMOJI}, {REWRITTEN})\r\n",
 )
+
+# A text of no language at all that is a finding anywhere: put together here, so that no key stands in this file.
+SECRET = "Rotate the key AKIA" + "Q7ZK3XWN5TRB2MVD"
