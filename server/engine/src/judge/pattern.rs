@@ -12,7 +12,7 @@ use crate::{
     finding::Finding,
     ir::{ExprKind, FuncId, Stmt, StmtKind, Unit},
     lang::{self, Language},
-    rules::{RuleIx, RuleKind, RuleSet, Snippets},
+    rules::{Pattern, RuleIx, RuleKind, RuleSet, Snippets},
     syntax,
 };
 use rustc_hash::FxHashMap;
@@ -186,14 +186,13 @@ impl<'a> Search<'a> {
     fn report(&mut self, snippet: &Snippet, bindings: &Bindings, span: Range<usize>) {
         let rule = &self.rules.rules[snippet.rule];
         let RuleKind::Pattern(all) = &rule.kind else { return };
-        let Some(Snippets { filters, .. }) = all.get(snippet.part) else { return };
+        let Some(Snippets { filters, unless, .. }) = all.get(snippet.part) else { return };
         let text = |name: &str| bindings.text(name, self.item);
         let wanted = rule.languages.is_empty() || rule.languages.contains(&self.language);
-        if !wanted
-            || !filters.iter().all(|(name, regex)| {
-                if name.as_str() == "file" { regex.is_match(self.path) } else { text(name).is_some_and(|t| regex.is_match(t)) }
-            })
-        {
+        let matches = |name: &str, regex: &Pattern| {
+            if name == "file" { regex.is_match(self.path) } else { text(name).is_some_and(|t| regex.is_match(t)) }
+        };
+        if !wanted || !filters.iter().all(|(n, r)| matches(n, r)) || unless.iter().any(|(n, r)| matches(n, r)) {
             return;
         }
         let Some(shown) = self.item.get(span.clone()) else { return };
@@ -220,7 +219,7 @@ mod tests {
 
     fn found_where(snippet: &str, filters: &[(&str, &str)], code: &str) -> Vec<String> {
         let filters = filters.iter().map(|(name, r)| (sym(name), regex(r))).collect();
-        let kind = RuleKind::Pattern(vec![Snippets { language: Language::Python, any: vec![snippet.into()], filters }]);
+        let kind = RuleKind::Pattern(vec![Snippets { language: Language::Python, any: vec![snippet.into()], filters, unless: Vec::new() }]);
         assert_eq!(PatternRules::compile(set(vec![rule("r", kind.clone())])).1, Vec::<String>::new());
         vet(vec![rule("r", kind)], Language::Python, code).into_iter().map(|f| f.1).collect()
     }
@@ -261,7 +260,12 @@ mod tests {
     #[test]
     fn a_bad_snippet_is_an_error_and_no_more() {
         for bad in ["def (:", "", "..."] {
-            let kind = RuleKind::Pattern(vec![Snippets { language: Language::Python, any: vec![bad.into()], filters: Vec::new() }]);
+            let kind = RuleKind::Pattern(vec![Snippets {
+                language: Language::Python,
+                any: vec![bad.into()],
+                filters: Vec::new(),
+                unless: Vec::new(),
+            }]);
             assert_eq!(PatternRules::compile(set(vec![rule("r", kind)])).1.len(), 1, "{bad:?}");
         }
     }

@@ -647,7 +647,8 @@ impl Loader {
             let request = self.set.source_kinds.iter().position(|k| *k == "request").map_or(0, |i| 1 << i);
             let heads =
                 models.members.iter().filter(|(_, r)| r.sources.iter().any(|s| s.bits == request)).filter_map(|(p, _)| p.rsplit_once('.'));
-            models.carriers = heads.map(|(head, _)| sym(head)).collect();
+            // A handler of a class is no request, though it holds one: its methods are given the whole of it.
+            models.carriers = heads.filter(|(head, _)| !head.ends_with("Handler")).map(|(head, _)| sym(head)).collect();
         }
         self.set.taint_rules = vec![Vec::new(); 64];
         for (i, rule) in self.set.rules.iter().enumerate() {
@@ -739,11 +740,11 @@ fn snippets(loader: &mut Loader, raw: &raw::PatternRule) -> Result<Snippets, (&'
     let Some(language) = Language::by_name(&raw.language) else {
         return Err(("language", format!("unknown language `{}`", raw.language)));
     };
-    let mut filters = Vec::new();
-    for (name, text) in &raw.filters {
-        filters.push((sym(name), loader.pattern(text).map_err(|e| ("where", e))?));
-    }
-    Ok(Snippets { language, any: raw.any.iter().map(|s| Arc::from(s.as_str())).collect(), filters })
+    let mut compiled = |list: &BTreeMap<String, String>, key| {
+        list.iter().map(|(name, text)| Ok((sym(name), loader.pattern(text).map_err(|e| (key, e))?))).collect::<Result<Vec<_>, _>>()
+    };
+    let (filters, unless) = (compiled(&raw.filters, "where")?, compiled(&raw.unless, "unless")?);
+    Ok(Snippets { language, any: raw.any.iter().map(|s| Arc::from(s.as_str())).collect(), filters, unless })
 }
 
 fn text_rule(loader: &mut Loader, t: &raw::Text) -> Result<RuleKind, Wrong> {

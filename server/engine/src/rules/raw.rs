@@ -297,6 +297,8 @@ pub(super) struct PatternRule {
     pub any: Vec<String>,
     #[serde(default, rename = "where")]
     pub filters: std::collections::BTreeMap<String, String>,
+    #[serde(default)]
+    pub unless: std::collections::BTreeMap<String, String>,
     pub language: String,
 }
 

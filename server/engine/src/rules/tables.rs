@@ -379,6 +379,8 @@ pub struct Snippets {
     pub any: Vec<Arc<str>>,
     /// Regexes on the text of holes.
     pub filters: Vec<(Sym, Pattern)>,
+    /// The same, of which none may match.
+    pub unless: Vec<(Sym, Pattern)>,
 }
 
 /// Name of a framework.
