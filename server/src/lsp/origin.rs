@@ -7,11 +7,13 @@ use super::{
     session::{Session, lock},
     work,
 };
+use crate::provenance::Repository;
 use qualm_engine::Foreign;
 use qualm_origin::{
     About, Change, Elsewhere, Evidence, Kind, Memory, Origin, OriginId, Run, Runs, Signal, Tracker,
-    ledger::{Action, Durability, Event, Hash, Ledger, Options, Place, Query, event::line_print},
+    ledger::{self, Action, Durability, Event, Hash, Ledger, Options, Place, Query, event::line_print, last_checkout},
     memory::JOIN_WINDOW,
+    reanchor::reanchor,
     recognise::recognise,
 };
 use ropey::Rope;
@@ -150,7 +152,7 @@ impl Provenance {
         runs.slice(0..runs.len()).into_iter().map(|(range, id)| (range, state.memory.origins.get(id).clone())).collect()
     }
 
-    /// The foreign regions of a document; what touches and is of one kind is one region.
+    /// The foreign regions of a document; what touches and is of one kind and tool is one region.
     pub fn regions(&self, key: &str) -> Vec<Region> {
         let state = &*lock(&self.state);
         let Some(kept) = state.documents.get(key) else { return Vec::new() };
@@ -158,7 +160,7 @@ impl Provenance {
         for r in kept.tracker.regions(&state.memory) {
             let origin = state.memory.origins.get(r.origin);
             match out.last_mut() {
-                Some(last) if last.range.end == r.range.start && last.origin.kind == origin.kind => last.range.end = r.range.end,
+                Some(last) if last.range.end == r.range.start && short(&last.origin) == short(origin) => last.range.end = r.range.end,
                 _ => out.push(Region { range: r.range, origin: origin.clone(), reviewed: false }),
             }
         }
@@ -227,11 +229,12 @@ impl Provenance {
     pub fn restore(&self, key: &str, path: &Path) -> bool {
         let Some((ledger, name)) = self.ledger(path) else { return false };
         let Ok(records) = ledger.query(&Query::file(&name)) else { return false };
+        let known = ledger.state(&name).ok().flatten();
         let events = records.into_iter().map(|r| r.event);
         let (reviews, events): (Vec<Event>, Vec<Event>) = events
             .filter(|e| matches!(e.action, Action::Insert | Action::Relabel | Action::Review))
             .partition(|e| e.action == Action::Review);
-        if events.is_empty() {
+        if events.is_empty() && known.is_none() {
             return false;
         }
         let Some(rope) = lock(&self.state).documents.get(key).map(|d| d.rope.clone()) else { return false };
@@ -240,22 +243,34 @@ impl Provenance {
         let prints: Vec<u64> = lines.iter().map(|l| line_print(l)).collect();
         let found = recognise(&prints, &events, |_, _| true);
         let seen = recognise(&prints, &reviews, |_, _| true);
+        // What git put there is not what somebody did while nobody watched.
+        let checkout = Place::of(path).and_then(|p| last_checkout(&p.top?)).unwrap_or(0);
         let state = &mut *lock(&self.state);
         let Some(kept) = state.documents.get_mut(key) else { return false };
         // Whoever typed already knows better.
         if kept.rope != rope {
             return false;
         }
-        let mut runs: Vec<Run> = Vec::new();
+        let origins = &mut state.memory.origins;
+        let unexplained = match &known {
+            Some(known) if checkout < known.time => origins.intern(&Origin::new(Kind::Unknown, Evidence::Offline, now())),
+            _ => OriginId::PRESENT,
+        };
+        let mut runs = match known {
+            Some(known) => reanchor(&[&known.kept(origins)], &text, unexplained),
+            None => Runs::new(text.len(), unexplained),
+        };
+        let mut at = 0;
         for (line, found) in lines.iter().zip(&found) {
-            let origin = match found {
-                Some(f) => state.memory.origins.intern(&events[f.event].believed()),
-                None => OriginId::PRESENT,
-            };
-            runs.push(Run { len: line.len(), origin });
+            if let Some(found) = found {
+                let id = origins.intern(&events[found.event].believed());
+                runs.paint_where(at..at + line.len(), id, |old| old == unexplained);
+            }
+            at += line.len();
         }
+        kept.written = events.iter().map(|e| (origins.intern(&e.believed()), e.hash)).collect();
         state.numbers += 1;
-        kept.tracker = Tracker::with(state.numbers, Runs::of(&runs));
+        kept.tracker = Tracker::with(state.numbers, runs);
         let mut at = 0;
         for (line, seen) in lines.iter().zip(&seen) {
             // A part of what was looked at, among other lines, is something else.
@@ -289,10 +304,10 @@ impl Provenance {
 
     /// Writes into the ledger what is known of a document that was saved. Writes files.
     pub fn save(&self, key: &str, path: &Path) {
-        let (events, marks) = {
+        let Some((ledger, name)) = self.ledger(path) else { return };
+        let (events, marks, kept) = {
             let state = &*lock(&self.state);
             let Some(kept) = state.documents.get(key) else { return };
-            let Some((_, name)) = self.ledger(path) else { return };
             let text = String::from(&kept.rope);
             let mut events = Vec::new();
             let mut marks = Vec::new();
@@ -304,11 +319,13 @@ impl Provenance {
                     events.push(event);
                 }
             }
-            (events, marks)
+            (events, marks, ledger::State::of(&text, kept.tracker.runs(), &state.memory.origins, now()))
         };
-        let Some((ledger, _)) = self.ledger(path).filter(|_| !events.is_empty()) else { return };
-        match ledger.append(&events) {
-            Ok(_) => {
+        // A file of which nothing is known needs no memory.
+        let known = kept.origins.iter().any(|o| *o != Origin::present());
+        let appended = if events.is_empty() { Ok(()) } else { ledger.append(&events).map(drop) };
+        match appended.and_then(|()| if known { ledger.keep(&name, &kept) } else { Ok(()) }) {
+            Ok(()) => {
                 if let Some(kept) = lock(&self.state).documents.get_mut(key) {
                     kept.written.extend(marks);
                 }
@@ -345,7 +362,12 @@ fn blocks<'t>(text: &'t str, runs: &Runs) -> Vec<(OriginId, usize, &'t str)> {
 
 /// The origin in a few words, for a diagnostic.
 pub fn short(origin: &Origin) -> String {
-    let what = if origin.kind == Kind::Unknown { "came in at once" } else { origin.kind.label() };
+    let what = match (origin.kind, origin.evidence) {
+        (Kind::Unknown, Evidence::Offline) => "changed while nobody watched",
+        (Kind::Unknown, Evidence::Disk) => "changed on disk",
+        (Kind::Unknown, _) => "came in at once",
+        (kind, _) => kind.label(),
+    };
     if origin.tool.is_empty() { what.to_owned() } else { format!("{what}, {}", origin.tool) }
 }
 
@@ -396,7 +418,7 @@ pub fn ask_hooks(session: &Arc<Session>, key: &str) {
             let (worker, key, path) = (session.clone(), key.clone(), path.clone());
             let _ = tokio::task::spawn_blocking(move || {
                 let mut changed = false;
-                for signal in worker.origin.hooked(&path) {
+                for signal in worker.origin.hooked(&path).into_iter().chain(checked_out(&path)) {
                     changed |= worker.origin.told(&key, None, &signal);
                 }
                 if changed {
@@ -406,6 +428,16 @@ pub fn ask_hooks(session: &Arc<Session>, key: &str) {
             .await;
         }
     });
+}
+
+/// What git put into a file if it changed the working tree just now.
+fn checked_out(path: &Path) -> Option<Signal> {
+    let place = Place::of(path)?;
+    let time = last_checkout(place.top.as_ref()?).filter(|time| (now() - time).abs() <= JOIN_WINDOW)?;
+    let mut repository = Repository::open(place.top.as_ref()?).ok()?;
+    let head = repository.resolve("HEAD")?;
+    let text = repository.text(&head, &place.name(path)?)?;
+    Some(Signal { origin: Origin::new(Kind::Checkout, Evidence::Git, time), about: About::text(&text), time })
 }
 
 /// What is foreign in a document is something else now: it is judged anew.
@@ -498,7 +530,7 @@ mod tests {
     #[test]
     fn what_was_saved_is_found_again() {
         let folder = tempfile::tempdir().unwrap();
-        std::fs::create_dir(folder.path().join(".git")).unwrap();
+        std::fs::create_dir_all(folder.path().join(".git/objects")).unwrap();
         std::fs::write(folder.path().join(".git/HEAD"), "ref: refs/heads/main\n").unwrap();
         let path = folder.path().join("a.py");
         let rope = Rope::from_str(CODE);
@@ -516,8 +548,37 @@ mod tests {
         p.open("a", &moved);
         assert!(p.restore("a", &path));
         let regions = p.regions("a");
-        assert_eq!(regions.len(), 1);
-        assert_eq!(regions[0].range, 11..11 + CODE.len());
-        assert!(!regions[0].reviewed);
+        let told: Vec<_> = regions.iter().map(|r| (r.range.clone(), r.origin.evidence)).collect();
+        assert_eq!(told, [(0..11, Evidence::Offline), (11..11 + CODE.len(), Evidence::Burst)]);
+        assert!(regions.iter().all(|r| !r.reviewed));
+        // What git brought meanwhile is not what somebody did unseen.
+        std::fs::create_dir(folder.path().join(".git/logs")).unwrap();
+        let id = "0".repeat(40);
+        let log = format!("{id} {id} A <a@b> {} +0000\tpull: Fast-forward\n", now() / 1000 + 1);
+        std::fs::write(folder.path().join(".git/logs/HEAD"), log).unwrap();
+        p.open("a", &moved);
+        assert!(p.restore("a", &path));
+        assert_eq!(p.regions("a").len(), 1);
+    }
+
+    #[test]
+    fn a_part_of_a_line_is_known_again() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::create_dir_all(folder.path().join(".git/objects")).unwrap();
+        std::fs::write(folder.path().join(".git/HEAD"), "ref: refs/heads/main\n").unwrap();
+        let path = folder.path().join("a.py");
+        let rope = Rope::from_str(CODE);
+        let place = CODE.find("h(y)").unwrap();
+        {
+            let p = Provenance::default();
+            p.open("a", &rope);
+            p.relabel("a", place..place + 4, Kind::Agent, "ann");
+            p.save("a", &path);
+        }
+        let p = Provenance::default();
+        p.open("a", &rope);
+        assert!(p.restore("a", &path));
+        let regions = p.regions("a");
+        assert_eq!((regions.len(), &regions[0].range, &*regions[0].origin.author), (1, &(place..place + 4), "ann"));
     }
 }

@@ -8,11 +8,13 @@ mod belief;
 pub mod event;
 mod place;
 mod schema;
+mod state;
 mod store;
 mod verify;
 
 pub use event::{Action, Event, Hash, Record};
-pub use place::{Place, common_folder, resolved};
+pub use place::{Place, common_folder, last_checkout, resolved};
+pub use state::State;
 pub use verify::Report;
 
 use std::{
@@ -220,6 +222,24 @@ impl Ledger {
         }
         found.truncate(query.limit.unwrap_or(usize::MAX));
         Ok(found)
+    }
+
+    /// Keeps what is known of a file now, instead of what was kept before.
+    pub fn keep(&self, file: &str, state: &State) -> Result<(), LedgerError> {
+        let stores = &mut *lock(&self.stores);
+        let store = if stores.full { None } else { stores.disk.as_mut() };
+        store.or(stores.memory.as_mut()).map_or(Ok(()), |store| store.keep(file, state))
+    }
+
+    /// What was kept of a file.
+    pub fn state(&self, file: &str) -> Result<Option<State>, LedgerError> {
+        let stores = lock(&self.stores);
+        for store in [&stores.memory, &stores.disk].into_iter().flatten() {
+            if let Some(state) = store.state(file)? {
+                return Ok(Some(state));
+            }
+        }
+        Ok(None)
     }
 
     /// Checks the whole chain.

@@ -4,11 +4,14 @@
 
 use std::{
     ffi::OsString,
+    io::{Read, Seek, SeekFrom},
     path::{Component, Path, PathBuf},
 };
 
 /// Longer paths exist on no system.
 const MAX_NAME: usize = 4096;
+/// Only so much of the end of git's log of the head is read.
+const MAX_LOG: u64 = 16 * 1024;
 
 /// A ledger's file and the folder whose files it speaks of.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -83,13 +86,7 @@ pub fn resolved(path: &Path) -> PathBuf {
 
 /// The common git folder of a working tree's top folder.
 pub fn common_folder(top: &Path) -> Option<PathBuf> {
-    let dot_git = top.join(".git");
-    let own = if dot_git.is_dir() {
-        dot_git
-    } else {
-        let line = short_file(&dot_git)?;
-        top.join(line.strip_prefix("gitdir:")?.trim())
-    };
+    let own = own_folder(top)?;
     let common = match short_file(&own.join("commondir")) {
         Some(line) => own.join(line.trim()),
         None => own,
@@ -97,6 +94,35 @@ pub fn common_folder(top: &Path) -> Option<PathBuf> {
     // A file called `.git` may come with a download and name any folder; only a repository is written into.
     let real = common.canonicalize().ok()?;
     (real.join("HEAD").is_file() && real.join("objects").is_dir()).then_some(real)
+}
+
+/// The git folder of one working tree.
+fn own_folder(top: &Path) -> Option<PathBuf> {
+    let dot_git = top.join(".git");
+    if dot_git.is_dir() {
+        return Some(dot_git);
+    }
+    let line = short_file(&dot_git)?;
+    Some(top.join(line.strip_prefix("gitdir:")?.trim()))
+}
+
+/// When git last put other files into a working tree (a checkout, pull, merge, reset or rebase, not a commit), in
+/// milliseconds since 1970, as far as its log of the head says.
+pub fn last_checkout(top: &Path) -> Option<i64> {
+    let mut log = std::fs::File::open(own_folder(top)?.join("logs/HEAD")).ok()?;
+    let size = log.metadata().ok().filter(std::fs::Metadata::is_file)?.len();
+    log.seek(SeekFrom::Start(size.saturating_sub(MAX_LOG))).ok()?;
+    let mut end = Vec::new();
+    log.take(MAX_LOG).read_to_end(&mut end).ok()?;
+    String::from_utf8_lossy(&end).lines().rev().find_map(|line| {
+        let (head, action) = line.split_once('\t')?;
+        let action = action.split([':', ' ']).next()?;
+        if !matches!(action, "checkout" | "pull" | "merge" | "reset" | "rebase" | "cherry-pick" | "revert" | "clone" | "am") {
+            return None;
+        }
+        let seconds: i64 = head.rsplit_once('>')?.1.split_whitespace().next()?.parse().ok()?;
+        Some(seconds.saturating_mul(1000))
+    })
 }
 
 /// Reads a file of one short line.
@@ -154,6 +180,21 @@ mod tests {
         let place = Place::with_state(&root.join("download/a.py"), Some(root.join("state"))).unwrap();
         assert_eq!(place.file, root.join("state/qualm/ledger.sqlite"));
         assert_eq!(place.name(&root.join("download/a.py")), Some(root.join("download/a.py").to_str().unwrap().to_owned()));
+    }
+
+    #[test]
+    fn a_commit_is_no_checkout() {
+        let folder = tempfile::tempdir().unwrap();
+        repository(folder.path());
+        assert_eq!(last_checkout(folder.path()), None);
+        let id = "0".repeat(40);
+        let line = |time: u32, what: &str| format!("{id} {id} A <a@b> {time} +0100\t{what}\n");
+        let log = [line(5, "clone: from x"), line(7, "checkout: moving from a to b"), line(9, "commit: x"), line(11, "commit (amend): x")];
+        fs::create_dir(folder.path().join(".git/logs")).unwrap();
+        fs::write(folder.path().join(".git/logs/HEAD"), log.concat()).unwrap();
+        assert_eq!(last_checkout(folder.path()), Some(7000));
+        fs::write(folder.path().join(".git/logs/HEAD"), line(13, "pull origin main: Fast-forward")).unwrap();
+        assert_eq!(last_checkout(folder.path()), Some(13_000));
     }
 
     #[cfg(unix)]

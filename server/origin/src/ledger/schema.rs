@@ -34,6 +34,14 @@ const MIGRATIONS: &[&str] = &[
     INSERT INTO anchor VALUES (0, 0, zeroblob(32), 0, zeroblob(32));",
     "CREATE INDEX event_time ON event (time);
     CREATE INDEX event_session ON event (session, seq) WHERE session <> '';",
+    "CREATE TABLE state (
+        file TEXT PRIMARY KEY,
+        time INTEGER NOT NULL,
+        lines BLOB NOT NULL,
+        runs BLOB NOT NULL,
+        origins TEXT NOT NULL
+    ) STRICT;
+    CREATE INDEX state_time ON state (time);",
 ];
 
 /// Brings the database to the current version. Several processes may do so at once.

@@ -142,6 +142,11 @@ impl Store {
         Ok(rows.into_iter().filter(|r| r != "ok").collect())
     }
 
+    /// For what is kept beside the chain.
+    pub(super) fn connection(&self) -> &Connection {
+        &self.connection
+    }
+
     #[cfg(test)]
     pub fn limit_pages(&self, pages: u32) {
         self.connection.pragma_update(None, "max_page_count", pages).unwrap();
@@ -151,13 +156,17 @@ impl Store {
     pub fn prune(&mut self, time: i64, now: i64) -> Result<u64, LedgerError> {
         let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         let ends = anchor(&transaction)?;
+        transaction.execute("DELETE FROM state WHERE time < ?", [time])?;
         let kept: Option<i64> = transaction.query_row("SELECT min(seq) FROM event WHERE time >= ?", [time], |r| r.get(0))?;
         let kept = kept.unwrap_or_else(|| clamped(ends.head.0.saturating_add(1)));
         let last: Option<(i64, Vec<u8>)> = transaction
             .query_row("SELECT seq, hash FROM event WHERE seq < ? ORDER BY seq DESC LIMIT 1", [kept], |r| Ok((r.get(0)?, r.get(1)?)))
             .map(Some)
             .or_else(|e| if e == rusqlite::Error::QueryReturnedNoRows { Ok(None) } else { Err(e) })?;
-        let Some((last, hash)) = last else { return Ok(0) };
+        let Some((last, hash)) = last else {
+            transaction.commit()?;
+            return Ok(0);
+        };
         let removed = transaction.execute("DELETE FROM event WHERE seq <= ?", [last])? as u64;
         transaction.execute("UPDATE anchor SET seq = ?, hash = ?", params![last, hash])?;
         let event = Event { time: now, action: Action::Prune, origin: String::new(), bytes: removed, ..Event::default() };
