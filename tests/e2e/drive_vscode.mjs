@@ -19,6 +19,8 @@ const SETTINGS = {
   "security.workspace.trust.startupPrompt": "never",
   "extensions.ignoreRecommendations": true,
   "update.mode": "none",
+  // In a browser it would be "afterDelay".
+  "files.autoSave": "off",
   "workbench.secondarySideBar.defaultVisibility": "hidden",
   "chat.disableAIFeatures": true,
   "window.commandCenter": false,
