@@ -178,6 +178,15 @@ async function origins() {
   await until("the mark moved again", () => marked()[0]?.start === end + moved + elsewhere.split("\n").length - 1);
   assert.deepEqual(region().map((r) => r[2]), ["pasted"], "a copy of a document that is closed");
 
+  // A copy of what came from outside did not come from here either.
+  const [{ start, end: last }] = marked();
+  const foreign = await copy(again, start, last + 1);
+  await paste(again, 0, foreign);
+  await until("the copy is marked as well", () => marked().length === 2);
+  assert.deepEqual(region()[0], [0, pasted - 1, "pasted"], "a copy of foreign text");
+  await run("undo");
+  await until("it is gone", () => marked().length === 1);
+
   // Looked at, and then claimed: both by the commands of the palette, at the cursor.
   const line = marked()[0].start + 1;
   again.selection = new vscode.Selection(line, 0, line, 0);
