@@ -29,10 +29,10 @@ test("a wrong setting is told, never passed over", () => {
 });
 
 test("nothing is started from relative entries of the PATH, nor from a workspace without trust", () => {
-  const work = { path: ".:node_modules/.bin::/work/bin:/work-tools", distrusted: ["/work"] };
-  assert.ok("missing" in find(places(["./qualm", "qualm", "node_modules/.bin/qualm", "/work/bin/qualm"], work)));
-  assert.deepEqual(find(places(["/work/bin/qualm", "/work-tools/qualm"], work)), { file: "/work-tools/qualm", from: "path" });
-  assert.deepEqual(find(places(["/work/bin/qualm"], { ...work, distrusted: [] })), { file: "/work/bin/qualm", from: "path" });
+  const work = { path: ".:node_modules/.bin::/repo/bin:/repo-tools", distrusted: ["/repo"] };
+  assert.ok("missing" in find(places(["./qualm", "qualm", "node_modules/.bin/qualm", "/repo/bin/qualm"], work)));
+  assert.deepEqual(find(places(["/repo/bin/qualm", "/repo-tools/qualm"], work)), { file: "/repo-tools/qualm", from: "path" });
+  assert.deepEqual(find(places(["/repo/bin/qualm"], { ...work, distrusted: [] })), { file: "/repo/bin/qualm", from: "path" });
 });
 
 test("Windows has its own names and separators", () => {
