@@ -78,12 +78,32 @@ async function obey(page, order) {
     if (order.keys !== undefined) await page.keyboard.press(order.keys);
     if (order.read) answer.text = await page.evaluate(() => navigator.clipboard.readText());
     if (order.shot !== undefined && plan.shots) await page.screenshot({ path: join(plan.shots, `${order.shot}.png`), clip: plan.clip });
+    if (order.squiggle !== undefined) answer = await timeSquiggle(page, order.squiggle);
     if (order.map) answer = await walkMap(page);
   } catch (error) {
     answer = { error: String(error) };
   }
   writeFileSync(`${order.answer}.new`, JSON.stringify(answer));
   renameSync(`${order.answer}.new`, order.answer);
+}
+
+// Milliseconds from a key until the first squiggle stands in the page.
+async function timeSquiggle(page, keys) {
+  const seen = page.evaluate(
+    () =>
+      new Promise((done) => {
+        let start;
+        addEventListener("keydown", () => (start ??= performance.now()), { capture: true, once: true });
+        const observer = new MutationObserver(() => {
+          if (start === undefined || !document.querySelector(".squiggly-error, .squiggly-warning, .squiggly-info, .squiggly-hint")) return;
+          observer.disconnect();
+          done(performance.now() - start);
+        });
+        observer.observe(document.body, { subtree: true, childList: true, attributes: true, attributeFilter: ["class"] });
+      }),
+  );
+  await page.keyboard.press(keys);
+  return { ms: await seen };
 }
 
 // Goes through the map as a person without a mouse; what the focus says on its way.

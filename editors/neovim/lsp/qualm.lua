@@ -11,4 +11,6 @@ return {
     'typescriptreact',
   },
   root_markers = { 'qualm.toml', '.git', 'pyproject.toml', 'package.json' },
+  -- Every change at once: an answer takes less than a millisecond, and the rhythm of the keys tells what was typed.
+  flags = { debounce_text_changes = 0 },
 }

@@ -319,7 +319,10 @@ async function missing() {
   await until("with the setting it runs", () => extension.phase() === "running");
 }
 
-const PLAYS = { scenario, killed: () => scenario({ killed: true }), origins, pictures: origins, places, commands, untrusted, missing };
+// No test: see tests/benches/paste.
+const pasteBench = () => require(plan.bench.play).measure(plan, { open, until, pause, run, ask, api });
+
+const PLAYS = { scenario, killed: () => scenario({ killed: true }), origins, pictures: origins, places, commands, untrusted, missing, pasteBench };
 
 exports.activate = () => {};
 exports.run = async () => {
