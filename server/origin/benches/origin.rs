@@ -1,9 +1,10 @@
-//! What keeping origins costs: one edit of the runs at several numbers of runs, one change of a tracked document, and
-//! carrying origins over to a text that changed while nobody watched. Prints medians; `cargo bench -p qualm-origin`.
+//! What keeping origins costs: one edit of the runs at several numbers of runs, one change of a tracked document,
+//! carrying origins over to a text that changed while nobody watched, and appending to the ledger. Prints medians;
+//! `cargo bench -p qualm-origin`.
 
 use qualm_origin::{
     Change, Evidence, Kind, Memory, Nowhere, Origin, OriginId, Origins, Run, Runs, Tracker,
-    ledger::event::line_print,
+    ledger::{Durability, Event, Ledger, Options, event::line_print},
     reanchor::{Kept, carry, reanchor},
 };
 use std::{fmt::Write, hint::black_box, time::Instant};
@@ -152,6 +153,25 @@ fn reanchors(lines: usize) {
     told(&format!("re-anchoring {lines} lines, every other one changed"), times(&|| drop(black_box(carry(&kept, &changed)))));
 }
 
+/// Events appended to a ledger on disk, in groups.
+fn appends() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    for (durability, name) in [(Durability::Process, "process"), (Durability::Power, "power")] {
+        let ledger = Ledger::open_file(&folder.path().join(name), Options { durability, ..Options::default() });
+        let group: Vec<Event> = (0..64).map(|i| Event { file: format!("a{i}.py"), ..Event::default() }.with_text("x = 1\n")).collect();
+        let mut times = Vec::new();
+        let started = Instant::now();
+        for _ in 0..500 {
+            let start = Instant::now();
+            let receipt = ledger.append(&group).expect("a ledger");
+            assert!(receipt.durable);
+            times.push(start.elapsed().as_nanos() as u64);
+        }
+        let rate = 64.0 * 500.0 / started.elapsed().as_secs_f64();
+        told(&format!("64 events, surviving the end of the {name}: {rate:.0}/s"), times);
+    }
+}
+
 fn main() {
     // Test runners call benches too; nothing is measured then.
     if std::env::args().any(|a| a == "--test") {
@@ -164,4 +184,5 @@ fn main() {
     for lines in [2_000, 20_000, 100_000] {
         reanchors(lines);
     }
+    appends();
 }

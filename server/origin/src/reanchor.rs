@@ -4,10 +4,14 @@
 //! a diff finds equal keep their origin; then blocks that were moved are found among what is left.
 
 use crate::{
-    lines::{Line, matches},
+    lines::{Line, MOVED, matches},
     model::OriginId,
     runs::{Run, Runs, push},
 };
+use std::collections::HashMap;
+
+/// Beside a line that stayed, so many lines are looked at.
+const BESIDE: usize = 64;
 
 /// For each new line the index of the old line it is, if it is one. 0 is the print of a blank line; between two changes
 /// it is nobody's.
@@ -42,15 +46,17 @@ impl Kept {
 pub fn reanchor(earlier: &[&Kept], text: &str, otherwise: OriginId) -> Runs {
     let now: Vec<(u64, usize)> = Kept::of(text, Runs::default()).lines;
     let prints: Vec<u64> = now.iter().map(|l| l.0).collect();
+    let starts: Vec<Vec<usize>> = earlier.iter().map(|kept| starts(&kept.lines)).collect();
     // For each line which of the earlier texts has it, and which line of that.
     let mut found: Vec<Option<(usize, usize)>> = vec![None; now.len()];
     for (which, kept) in earlier.iter().enumerate() {
         let old: Vec<u64> = kept.lines.iter().map(|l| l.0).collect();
-        for (place, from) in found.iter_mut().zip(carry(&old, &prints)) {
+        let mut carried = carry(&old, &prints);
+        undecided(kept, &starts[which], &old, &mut carried);
+        for (place, from) in found.iter_mut().zip(carried) {
             *place = place.or(from.map(|line| (which, line)));
         }
     }
-    let starts: Vec<Vec<usize>> = earlier.iter().map(|kept| starts(&kept.lines)).collect();
     let mut out: Vec<Run> = Vec::new();
     let mut at = 0;
     while at < now.len() {
@@ -73,6 +79,70 @@ pub fn reanchor(earlier: &[&Kept], text: &str, otherwise: OriginId) -> Runs {
         at += count;
     }
     Runs::of(&out)
+}
+
+/// Where two pieces of the old text meet that did not, the border could as well lie some equal lines further up or down.
+/// Lines whose origin depends on that are given up: nothing tells which of them are left.
+fn undecided(kept: &Kept, starts: &[usize], old: &[u64], carried: &mut [Option<usize>]) {
+    let mut gone = vec![true; old.len()];
+    carried.iter().flatten().for_each(|line| gone[*line] = false);
+    let runs = |line: usize| kept.runs.lengths(starts[line]..starts[line + 1]);
+    let differ = |a: usize, b: usize| runs(a).iter().map(|r| r.origin).ne(runs(b).iter().map(|r| r.origin));
+    for at in 1..carried.len() {
+        let (Some(last), Some(next)) = (carried[at - 1], carried[at]) else { continue };
+        if next == last + 1 {
+            continue;
+        }
+        // Up: the last lines of the first piece could be those before the second one.
+        for n in 0..at.min(last + 1).min(next) {
+            let other = next - 1 - n;
+            if carried[at - 1 - n] != Some(last - n) || old[last - n] != old[other] {
+                break;
+            }
+            if differ(last - n, other) {
+                carried[at - 1 - n] = None;
+            }
+        }
+        // Down: the first lines of the second piece could be those after the first one.
+        for n in 0..carried.len() - at {
+            let other = last + 1 + n;
+            if carried[at + n] != Some(next + n) || old.get(other) != Some(&old[next + n]) {
+                break;
+            }
+            if differ(next + n, other) {
+                carried[at + n] = None;
+            }
+        }
+    }
+    // An equal line that is gone may be the one that is left: anywhere for a few lines alone, near by for the ends of more.
+    let mut places: HashMap<u64, Vec<usize>> = HashMap::new();
+    for line in (0..old.len()).filter(|l| gone[*l]) {
+        places.entry(old[line]).or_default().push(line);
+    }
+    let doubtful = |line: usize, reach: usize| {
+        let others = places.get(&old[line]).map_or(&[][..], Vec::as_slice);
+        let near = others.partition_point(|o| *o + reach < line)..others.partition_point(|o| *o <= line.saturating_add(reach));
+        others[near].iter().take(BESIDE).any(|other| differ(*other, line))
+    };
+    let mut end = 0;
+    while end < carried.len() {
+        let start = end;
+        end += 1;
+        let Some(line) = carried[start] else { continue };
+        while carried.get(end) == Some(&Some(line + end - start)) {
+            end += 1;
+        }
+        if end - start < MOVED {
+            for place in &mut carried[start..end] {
+                *place = place.filter(|line| !doubtful(*line, usize::MAX / 2));
+            }
+            continue;
+        }
+        let up = (start..end).rev().take_while(|at| doubtful(line + at - start, BESIDE)).count();
+        let down = (start..end).take_while(|at| doubtful(line + at - start, BESIDE)).count();
+        carried[end - up..end].fill(None);
+        carried[start..start + down].fill(None);
+    }
 }
 
 /// Where each line starts, and where the last one ends.

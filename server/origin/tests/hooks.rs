@@ -171,3 +171,18 @@ fn damaged_payloads_never_panic() {
     }
     assert!(matches!(Action::parse("later"), Action::Other(_)));
 }
+
+/// Windsurf puts control characters into JSON strings as they are.
+#[test]
+fn raw_control_characters_of_windsurf_are_part_of_the_text() {
+    let raw = String::from_utf8(payload("windsurf-write")).unwrap();
+    let raw = raw.replace("    return 1\t\n", "\treturn 1\u{c}\n\u{1b}[0m\r\n");
+    assert!(raw.contains("[0m"));
+    assert!(serde_json::from_str::<serde_json::Value>(&raw).is_err(), "no valid JSON");
+    let events = hooks::events(
+        &hooks::parse(Agent::ALL.into_iter().find(|a| a.name() == "windsurf").unwrap(), raw.as_bytes()).unwrap(),
+        &Repo { before: None },
+    );
+    assert_eq!((events.len(), &*events[0].file), (1, "src/app.py"));
+    assert_eq!(events[0].lines, [line_print("return 1\u{c}"), line_print("\u{1b}[0m")]);
+}
