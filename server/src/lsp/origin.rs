@@ -4,6 +4,7 @@
 
 use super::{
     document::Taken,
+    publish::Out,
     session::{Session, lock},
     work,
 };
@@ -40,6 +41,8 @@ pub fn now() -> i64 {
 pub struct Provenance {
     state: Mutex<State>,
     ledgers: Mutex<HashMap<PathBuf, Arc<Ledger>>>,
+    /// Ledgers whose notice the user has seen.
+    told: Mutex<HashSet<PathBuf>>,
 }
 
 #[derive(Default)]
@@ -215,14 +218,18 @@ impl Provenance {
             .entry(place.file.clone())
             .or_insert_with(|| {
                 let options = Options { durability: Durability::Process, ..Options::default() };
-                let ledger = Ledger::open(Some(&place), options);
-                if let Some(notice) = ledger.notice() {
-                    tracing::warn!("{notice}");
-                }
-                Arc::new(ledger)
+                Arc::new(Ledger::open(Some(&place), options))
             })
             .clone();
         Some((ledger, name))
+    }
+
+    /// What the user should know of the ledgers, each thing once.
+    fn notices(&self) -> Vec<String> {
+        let ledgers = lock(&self.ledgers);
+        let notices = ledgers.iter().filter_map(|(file, ledger)| Some((file, ledger.notice()?)));
+        let mut told = lock(&self.told);
+        notices.filter(|(file, _)| told.insert((*file).clone())).map(|(_, notice)| format!("qualm: {notice}")).collect()
     }
 
     /// Finds again what the ledger knows of a document that was just opened. Reads files; true: something foreign is in it.
@@ -389,6 +396,7 @@ pub fn opened(session: &Arc<Session>, key: &str, path: Option<PathBuf>) {
         if session.origin.restore(&key, &path) {
             again(&session, &key);
         }
+        tell(&session);
     });
 }
 
@@ -396,7 +404,17 @@ pub fn opened(session: &Arc<Session>, key: &str, path: Option<PathBuf>) {
 pub fn saved(session: &Arc<Session>, key: &str) {
     let Some(path) = session.snapshot(key).and_then(|s| s.path) else { return };
     let (session, key) = (session.clone(), key.to_owned());
-    tokio::task::spawn_blocking(move || session.origin.save(&key, &path));
+    tokio::task::spawn_blocking(move || {
+        session.origin.save(&key, &path);
+        tell(&session);
+    });
+}
+
+/// Tells the user when origins cannot be kept.
+fn tell(session: &Session) {
+    for notice in session.origin.notices() {
+        session.send(Out::Warn(notice));
+    }
 }
 
 /// A range was looked at by a person.
@@ -404,7 +422,10 @@ pub fn reviewed(session: &Arc<Session>, key: &str, range: Range<usize>, author: 
     session.origin.review(key, range.clone());
     let Some(path) = session.snapshot(key).and_then(|s| s.path) else { return };
     let (session, key) = (session.clone(), key.to_owned());
-    tokio::task::spawn_blocking(move || session.origin.keep_review(&key, &path, range, &author));
+    tokio::task::spawn_blocking(move || {
+        session.origin.keep_review(&key, &path, range, &author);
+        tell(&session);
+    });
 }
 
 /// Much came in at once: a hook may have told why, or will.

@@ -271,3 +271,24 @@ async fn what_a_checkout_brings_is_not_foreign() {
     assert_eq!(client.pulled(&uri).await, json!([]));
     client.stop().await;
 }
+
+#[tokio::test]
+async fn a_place_that_takes_no_ledger_is_told_once() {
+    let folder = project();
+    let root = real(&folder);
+    std::fs::write(root.join(".git/qualm"), "a file where the ledger's folder should be").unwrap();
+    let (mut client, uri) = started("vscode", &root, "").await;
+    client.change(&uri, 2, insert(0, PASTED)).await;
+    std::fs::write(root.join("a.py"), PASTED).unwrap();
+    let told = client.expect("window/showMessage", |_| true).await;
+    let text = told["message"].as_str().unwrap();
+    assert!(text.contains("in memory only") && text.contains(".git/qualm"), "{text}");
+    let other = super::client::uri(&root.join("b.py"));
+    client.open(&other, "python", "x = 1\n").await;
+    client.notify("textDocument/didSave", json!({"textDocument": {"uri": uri}})).await;
+    let found = client.pulled(&uri).await;
+    assert_eq!(origins(&found).len(), 1, "the rest goes on");
+    let later = client.listen(Duration::from_millis(300)).await;
+    assert!(later.iter().all(|m| m["method"] != "window/showMessage"), "{later:?}");
+    client.stop().await;
+}
