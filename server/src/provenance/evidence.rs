@@ -7,7 +7,7 @@ use super::{
     strays::Strays,
 };
 use qualm_origin::{
-    Kind,
+    Evidence, Kind,
     interchange::{At, Claim, agent_trace, commit, git_ai},
     ledger::{Action, Event, Ledger, Query, event::line_print},
     notes,
@@ -66,8 +66,24 @@ impl LineOrigin {
         }
         let who = if parts.is_empty() { String::new() } else { format!(" ({})", parts.join(", ")) };
         let reviewed = if self.reviewed { ", reviewed" } else { "" };
-        format!("{}{who}{reviewed}: {}", self.origin, self.evidence)
+        format!("{}{who}{reviewed}: {}", self.origin, spoken(&self.evidence))
     }
+}
+
+/// Evidence as the ledger has it (`hook:claude:PostToolUse:Edit, content match`) in words for people.
+fn spoken(evidence: &str) -> String {
+    let (head, rest) = evidence.split_once(", ").unwrap_or((evidence, ""));
+    let (word, more) = head.split_once(':').unwrap_or((head, ""));
+    let known = Evidence::parse(word);
+    if known.as_str() != word {
+        return evidence.to_owned();
+    }
+    let said = match (known, more) {
+        (_, "") => known.label().to_owned(),
+        (Evidence::Correction, author) => format!("{author} said so"),
+        (_, more) => format!("{} ({more})", known.label()),
+    };
+    if rest.is_empty() { said } else { format!("{said}, {rest}") }
 }
 
 /// All sources of a project.
@@ -158,7 +174,11 @@ impl<'l> Sources<'l> {
             .enumerate()
             .map(|(at, origin)| {
                 let committed = blamed.get(at).is_some_and(Option::is_some);
-                let why = if committed { "no record explains the commit" } else { "not committed, no record" };
+                let why = match head {
+                    _ if committed => "no record explains the commit",
+                    Some(_) => "not committed, no record",
+                    None => "no record",
+                };
                 origin.or_else(|| of_trailer(at)).unwrap_or_else(|| LineOrigin::unknown(why))
             })
             .collect();
@@ -303,4 +323,21 @@ fn of_commit(commit: &Commit) -> Option<LineOrigin> {
         foreign: true,
         reviewed: false,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn evidence_is_told_in_words() {
+        let told = |evidence: &str| spoken(evidence);
+        assert_eq!(
+            told("hook:claude:PostToolUse:Edit, content match"),
+            "the agent's hook told so (claude:PostToolUse:Edit), content match"
+        );
+        assert_eq!(told("burst, content match"), "arrived all at once, content match");
+        assert_eq!((told("correction:ann"), told("correction")), ("ann said so".to_owned(), "you said so".to_owned()));
+        assert_eq!(told("git-ai note: s_1"), "git-ai note: s_1");
+    }
 }

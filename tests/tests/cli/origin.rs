@@ -78,7 +78,7 @@ fn what_an_agent_wrote_stays_its_own_through_edits_and_commits() {
         ["1-5 unknown  0.0", "6-7 agent claude-code 0.9", "8-8 unknown  0.0", "9-9 agent claude-code 0.9"]
     );
     let text = project.qualm(&["origin", "a.py"]).expect(0).out();
-    assert!(text.contains("hook:claude:PostToolUse:Edit, content match in part"), "{text}");
+    assert!(text.contains("the agent's hook told so (claude:PostToolUse:Edit), content match in part"), "{text}");
     assert!(text.contains("model claude-opus-4-5") && text.contains("no record explains the commit"), "{text}");
     assert!(
         text.contains("       3   33.3 %  agent  claude-code  claude-opus-4-5") && text.contains("       6   66.7 %  unknown"),
