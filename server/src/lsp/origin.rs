@@ -163,7 +163,7 @@ impl Provenance {
         for r in kept.tracker.regions(&state.memory) {
             let origin = state.memory.origins.get(r.origin);
             match out.last_mut() {
-                Some(last) if last.range.end == r.range.start && short(&last.origin) == short(origin) => last.range.end = r.range.end,
+                Some(last) if last.range.end == r.range.start && alike(&last.origin, origin) => last.range.end = r.range.end,
                 _ => out.push(Region { range: r.range, origin: origin.clone(), reviewed: false }),
             }
         }
@@ -312,22 +312,23 @@ impl Provenance {
     /// Writes into the ledger what is known of a document that was saved. Writes files.
     pub fn save(&self, key: &str, path: &Path) {
         let Some((ledger, name)) = self.ledger(path) else { return };
-        let (events, marks, kept) = {
+        // Typing must not wait until a long text is hashed.
+        let (rope, runs, origins, written) = {
             let state = &*lock(&self.state);
             let Some(kept) = state.documents.get(key) else { return };
-            let text = String::from(&kept.rope);
-            let mut events = Vec::new();
-            let mut marks = Vec::new();
-            for (id, first, block) in blocks(&text, kept.tracker.runs()) {
-                let origin = state.memory.origins.get(id);
-                let event = Event::of_origin(origin, &name, first as u32 + 1, block);
-                if origin != &Origin::present() && !kept.written.contains(&(id, event.hash)) {
-                    marks.push((id, event.hash));
-                    events.push(event);
-                }
-            }
-            (events, marks, ledger::State::of(&text, kept.tracker.runs(), &state.memory.origins, now()))
+            (kept.rope.clone(), kept.tracker.runs().clone(), state.memory.origins.clone(), kept.written.clone())
         };
+        let text = String::from(&rope);
+        let (mut events, mut marks) = (Vec::new(), Vec::new());
+        for (id, first, block) in blocks(&text, &runs) {
+            let origin = origins.get(id);
+            let event = Event::of_origin(origin, &name, first as u32 + 1, block);
+            if origin != &Origin::present() && !written.contains(&(id, event.hash)) {
+                marks.push((id, event.hash));
+                events.push(event);
+            }
+        }
+        let kept = ledger::State::of(&text, &runs, &origins, now());
         // A file of which nothing is known needs no memory.
         let known = kept.origins.iter().any(|o| *o != Origin::present());
         let appended = if events.is_empty() { Ok(()) } else { ledger.append(&events).map(drop) };
@@ -365,6 +366,12 @@ fn blocks<'t>(text: &'t str, runs: &Runs) -> Vec<(OriginId, usize, &'t str)> {
         }
     }
     out.into_iter().map(|(id, first, range)| (id, first, &text[range])).collect()
+}
+
+/// Whether two origins are one to a reader: [`short`] says the same of both.
+fn alike(one: &Origin, other: &Origin) -> bool {
+    let unknown = one.kind == Kind::Unknown;
+    one.kind == other.kind && one.tool == other.tool && (!unknown || one.evidence == other.evidence)
 }
 
 /// The origin in a few words, for a diagnostic.
