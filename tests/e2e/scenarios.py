@@ -1,6 +1,6 @@
 """What the editors are to do. Each scenario is one file, one finding and one rewrite; everything that depends on the
 rules of the pack stands here and nowhere else."""
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 # The rule under test: its id, a part of its message, the code it underlines.
 RULE = "sql-injection"
@@ -80,6 +80,11 @@ TYPED = Scenario(
     before=HEAD,
     typed=(f"row = ({EMOJI}, {RISKY})",),
     after=f"{HEAD}row = ({EMOJI}, {REWRITTEN})\r\n",
+)
+
+# ALE takes the columns of an edit for bytes, so nothing outside ASCII stands before the finding in its line.
+TYPED_ASCII = replace(
+    TYPED, name="typed, unsaved, CRLF", typed=(f"row = {RISKY}",), after=f"{HEAD}row = {REWRITTEN}\r\n"
 )
 
 # A text of no language at all that is a finding anywhere: put together here, so that no key stands in this file.

@@ -1,0 +1,3 @@
+" qualm vets python as it is typed or pasted.
+
+call ale#linter#Define('python', qualm#Linter())
