@@ -100,6 +100,8 @@ Exit codes: 0 all hold, 1 some do not or a rule cannot be read, 2 trouble.";
 
 const EDITOR_EXAMPLES: &str = "Examples:
   qualm editor-config helix >> ~/.config/helix/languages.toml
+  qualm editor-config kakoune >> ~/.config/kak/kakrc
+  qualm editor-config emacs >> ~/.emacs.d/init.el
   qualm editor-config neovim > ~/.config/nvim/lsp/qualm.lua    then vim.lsp.enable('qualm')";
 
 const SETUP_EXAMPLES: &str = "Examples:
@@ -176,8 +178,12 @@ pub struct SetupArgs {
 /// An editor that takes its configuration as text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum EditorName {
+    /// For Eglot, in the init file
+    Emacs,
     /// languages.toml
     Helix,
+    /// For kak-lsp, in the kakrc
+    Kakoune,
     /// lsp/qualm.lua
     Neovim,
 }

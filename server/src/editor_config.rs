@@ -7,6 +7,8 @@ use std::io::{self, Write};
 pub fn run(name: EditorName) -> anyhow::Result<Outcome> {
     let text = match name {
         EditorName::Helix => include_str!("../../editors/helix/languages.toml"),
+        EditorName::Emacs => include_str!("../../editors/emacs/qualm-eglot.el"),
+        EditorName::Kakoune => include_str!("../../editors/kakoune/qualm.kak"),
         EditorName::Neovim => include_str!("../../editors/neovim/lsp/qualm.lua"),
     };
     io::stdout().lock().write_all(text.as_bytes())?;

@@ -36,6 +36,10 @@ fn main() -> ExitCode {
         },
     };
     let outcome = outcome.unwrap_or_else(|error| {
+        // Whoever reads has read enough (`| head`).
+        if error.downcast_ref::<std::io::Error>().is_some_and(|e| e.kind() == std::io::ErrorKind::BrokenPipe) {
+            return Outcome::Clean;
+        }
         for line in format!("{error:#}").lines() {
             eprintln!("qualm: {}", qualm::lines::printable(line));
         }

@@ -27,7 +27,86 @@ pub(super) fn neovim(folders: &Folders) -> (bool, Plan) {
     for (name, text) in NEOVIM {
         plan.file(package.join(name), |_| Ok((*text).to_owned()));
     }
+    plan.file(package.join("doc/tags"), |_| Ok(tags("qualm.txt", include_str!("../../../editors/neovim/doc/qualm.txt"))));
     (found, plan)
+}
+
+/// The index of a help file, as `:helptags` writes it: without one, `:help` finds nothing.
+fn tags(file: &str, text: &str) -> String {
+    let words = text.split_whitespace();
+    let named = words.filter_map(|w| w.strip_prefix('*')?.strip_suffix('*')).filter(|t| !t.is_empty() && !t.contains(['*', '|']));
+    let mut lines: Vec<String> = named.map(|t| format!("{t}\t{file}\t/*{t}*\n")).collect();
+    lines.sort_unstable();
+    lines.concat()
+}
+
+pub(super) fn vscode() -> (bool, Plan) {
+    let mut plan = Plan::default();
+    plan.notes.push("VS Code takes an extension: `code --install-extension qualm-<platform>.vsix`".into());
+    (on_path(&["code", "code-insiders", "codium", "cursor", "windsurf", "code-server"]), plan)
+}
+
+/// The package for ALE, as Vim wants it.
+const VIM: &[(&str, &str)] = &[
+    ("autoload/qualm.vim", include_str!("../../../editors/vim/autoload/qualm.vim")),
+    ("ale_linters/python/qualm.vim", include_str!("../../../editors/vim/ale_linters/python/qualm.vim")),
+    ("ale_linters/javascript/qualm.vim", include_str!("../../../editors/vim/ale_linters/javascript/qualm.vim")),
+    ("ale_linters/typescript/qualm.vim", include_str!("../../../editors/vim/ale_linters/typescript/qualm.vim")),
+];
+
+pub(super) fn vim(folders: &Folders) -> (bool, Plan) {
+    let mut plan = Plan::default();
+    let vim = folders.home.join(".vim");
+    let package = vim.join("pack/qualm/start/qualm");
+    for (name, text) in VIM {
+        plan.file(package.join(name), |_| Ok((*text).to_owned()));
+    }
+    // As a package or with one of the plugin managers.
+    let below = |folder: &str| std::fs::read_dir(vim.join(folder)).into_iter().flatten().flatten().map(|e| e.path());
+    let groups = below("pack").flat_map(|p| [p.join("start/ale"), p.join("opt/ale")]);
+    let ale = [vim.join("plugged/ale"), vim.join("bundle/ale")].into_iter().chain(groups).any(|p| p.is_dir());
+    (on_path(&["vim", "gvim"]) && ale, plan)
+}
+
+pub(super) fn kakoune(folders: &Folders) -> (bool, Plan) {
+    let mut plan = Plan::default();
+    let ours = include_str!("../../../editors/kakoune/qualm.kak");
+    plan.file(folders.config.join("kak/kakrc"), |old| {
+        let old = old.unwrap_or("");
+        if old.contains("[qualm]") {
+            return Ok(old.to_owned());
+        }
+        // Whoever starts kak-lsp already starts it once.
+        let starts = old.lines().any(|l| l.contains("%sh{") && l.contains("kak-lsp"));
+        let ours: String = ours.split_inclusive('\n').filter(|l| !(starts && l.starts_with("evaluate-commands"))).collect();
+        Ok(appended(old, &ours))
+    });
+    (on_path(&["kak"]) && on_path(&["kak-lsp"]), plan)
+}
+
+pub(super) fn emacs(folders: &Folders) -> (bool, Plan) {
+    let mut plan = Plan::default();
+    let own = [folders.config.join("emacs"), folders.home.join(".emacs.d")];
+    let folder = own.iter().find(|f| f.is_dir()).unwrap_or(&own[1]);
+    plan.file(folder.join("qualm-eglot.el"), |_| Ok(include_str!("../../../editors/emacs/qualm-eglot.el").to_owned()));
+    let dot = folders.home.join(".emacs");
+    let init = if dot.is_file() { dot } else { folder.join("init.el") };
+    plan.file(init, |old| {
+        let old = old.unwrap_or("");
+        let line = "(load (locate-user-emacs-file \"qualm-eglot\"))\n";
+        Ok(if old.contains("qualm-eglot") { old.to_owned() } else { appended(old, line) })
+    });
+    // Eglot has one server for a buffer, and which that is nobody else decides.
+    (false, plan)
+}
+
+fn appended(old: &str, ours: &str) -> String {
+    let gap = match old {
+        "" => "",
+        text if text.ends_with('\n') => "\n",
+        _ => "\n\n",
+    };
+    format!("{old}{gap}{ours}")
 }
 
 pub(super) fn helix(folders: &Folders) -> (bool, Plan) {
@@ -87,6 +166,20 @@ fn languages(old: &str) -> Result<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn help_is_found_by_its_names() {
+        let tags = tags("qualm.txt", include_str!("../../../editors/neovim/doc/qualm.txt"));
+        assert!(tags.lines().any(|l| l == "qualm\tqualm.txt\t/*qualm*"), "{tags}");
+        assert!(tags.lines().is_sorted());
+    }
+
+    #[test]
+    fn what_is_added_stands_apart() {
+        assert_eq!(appended("", "b\n"), "b\n");
+        assert_eq!(appended("a\n", "b\n"), "a\n\nb\n");
+        assert_eq!(appended("a", "b\n"), "a\n\nb\n");
+    }
 
     #[test]
     fn helix_is_merged_and_not_overwritten() {

@@ -23,8 +23,16 @@ use std::{
 pub enum Target {
     /// Neovim 0.11 or newer
     Neovim,
+    /// VS Code and its relatives
+    Vscode,
     /// Helix
     Helix,
+    /// Vim with ALE
+    Vim,
+    /// Kakoune with kak-lsp
+    Kakoune,
+    /// Emacs' Eglot; only when named, as Eglot has one server for a buffer
+    Emacs,
     /// Claude Code's hooks
     Claude,
     /// Codex CLI's hooks
@@ -116,7 +124,11 @@ fn on_path(names: &[&str]) -> bool {
 fn plan(target: Target, folders: &Folders) -> (bool, Plan) {
     match target {
         Target::Neovim => editors::neovim(folders),
+        Target::Vscode => editors::vscode(),
         Target::Helix => editors::helix(folders),
+        Target::Vim => editors::vim(folders),
+        Target::Kakoune => editors::kakoune(folders),
+        Target::Emacs => editors::emacs(folders),
         Target::Claude => agents::claude(folders),
         Target::Codex => agents::codex(folders),
         Target::Gemini => agents::gemini(folders),
@@ -180,20 +192,17 @@ pub fn run(args: &SetupArgs) -> Result<Outcome> {
 
 fn show(out: &mut impl Write, path: &Path, old: Option<&str>, new: Option<&str>) -> io::Result<()> {
     let what = match (old, new) {
-        (None, _) => "new file",
-        (_, None) => "removed",
-        _ => "changed",
+        (None, new) => format!("new file, {} lines", new.unwrap_or("").lines().count()),
+        (_, None) => "removed".to_owned(),
+        _ => "changed".to_owned(),
     };
     writeln!(out, "  {} ({what})", path.display())?;
-    let diff = diff_text(&unified(old.unwrap_or(""), new.unwrap_or("")));
-    let lines: Vec<&str> = diff.lines().collect();
-    // A new file needs no reading line by line.
-    let most = if old.is_none() || new.is_none() { 12 } else { 200 };
-    for line in lines.iter().take(most) {
-        writeln!(out, "    {line}")?;
-    }
-    if lines.len() > most {
-        writeln!(out, "    ... {} more lines", lines.len() - most)?;
+    // A long new file needs no reading line by line.
+    let long = old.is_none() && new.unwrap_or("").lines().count() > 40;
+    if !long && new.is_some() {
+        for line in diff_text(&unified(old.unwrap_or(""), new.unwrap_or(""))).lines() {
+            writeln!(out, "    {line}")?;
+        }
     }
     Ok(())
 }
@@ -285,5 +294,6 @@ fn undo(folders: &Folders, args: &SetupArgs) -> Result<Outcome> {
     }
     left.reverse();
     write_record(folders, &left)?;
+    writeln!(said, "{}", if left.is_empty() { "taken back" } else { "the rest is taken back" })?;
     Ok(if left.is_empty() { Outcome::Clean } else { Outcome::Findings })
 }
