@@ -27,6 +27,10 @@ exports.measure = async (plan, { open, until, pause, run, ask, api }) => {
       await ask({ clipboard: bench.blocks[server] });
       await pause(800);
       const { ms } = await ask({ squiggle: "Control+v" });
+      if (ms === null) {
+        const said = vscode.languages.getDiagnostics(document.uri).map((d) => d.message);
+        throw new Error(`no squiggle for ${server}, paste ${i + 1}; dirty: ${document.isDirty}, diagnostics: ${JSON.stringify(said)}`);
+      }
       times[server].push(ms);
       await run("undo");
     }
