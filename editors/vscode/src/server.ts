@@ -4,7 +4,7 @@ import { accessSync, constants, statSync } from "node:fs";
 import { homedir } from "node:os";
 import { promisify } from "node:util";
 import * as vscode from "vscode";
-import { LanguageClient, type Middleware, RevealOutputChannelOn, State, type StaticFeature } from "vscode-languageclient/node";
+import { ErrorAction, LanguageClient, type Middleware, RevealOutputChannelOn, State, type StaticFeature } from "vscode-languageclient/node";
 import { type Found, find, versionOf } from "./binary";
 import { COMMANDS, type Offers, offers } from "./protocol";
 import { explicit, serverKeys } from "./settings";
@@ -146,6 +146,10 @@ export class Server implements vscode.Disposable {
       },
     );
     client.registerFeature(PUSHED);
+    // A server that died under the hands of somebody who types leaves several messages that cannot be written. The usual
+    // handler takes them for a reason to give up, before the closed connection would have it start another server.
+    const usual = client.createDefaultErrorHandler();
+    client.clientOptions.errorHandler = { error: () => ({ action: ErrorAction.Continue, handled: true }), closed: () => usual.closed() };
     this.current = client;
     client.onDidChangeState(({ newState }) => {
       if (this.current !== client) {

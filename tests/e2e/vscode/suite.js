@@ -25,12 +25,12 @@ const shot = async (name) => {
   }
 };
 
-async function until(what, condition, wait = plan.wait_ms) {
+async function until(what, condition, wait = plan.wait_ms, more = () => "") {
   for (const end = Date.now() + wait; Date.now() < end; await pause(50)) {
     const value = await condition();
     if (value) return value;
   }
-  throw new Error(`${what}: not within ${wait} ms`);
+  throw new Error(`${what}: not within ${wait} ms${await more()}`);
 }
 
 const all = (uri) => vscode.languages.getDiagnostics(uri).filter((d) => d.source === "qualm");
@@ -77,13 +77,13 @@ async function scenario({ killed = false } = {}) {
   const one = () => findings(uri).length === 1 && findings(uri)[0];
   let finding = await until("the finding shows", one);
   if (killed) {
+    const extension = await api();
     const { server_pid } = JSON.parse(fs.readFileSync(plan.report, "utf8").split("\n")[0]);
     process.kill(server_pid, "SIGKILL");
     await until("another server takes over", () => {
       const lines = fs.existsSync(plan.report) ? fs.readFileSync(plan.report, "utf8").split("\n") : [""];
       return lines[0] !== "" && JSON.parse(lines[0]).server_pid !== server_pid;
-    });
-    const extension = await api();
+    }, plan.wait_ms, () => `; the extension says ${extension.phase()}`);
     await until("the extension says so", () => extension.phase() === "running");
     // What the dead server said is not what shows: an edit must bring news from the new one.
     const at = document.positionAt(document.getText().length);
