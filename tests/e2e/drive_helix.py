@@ -1,7 +1,8 @@
 """Drives a real Helix."""
 import time
 
-from terminal import Terminal
+from scenarios import OWN_LINES
+from terminal import Terminal, paste
 
 CONFIG = """\
 [editor]
@@ -31,6 +32,9 @@ def drive(program, scenario, file, home, env, wait):
     before = file.read_bytes()
     with Helix([program, file], home, env, wait) as helix:
         helix.await_text("Helix starts", "NOR")
+        if not scenario.after:
+            paste(helix, scenario, ["g", "e", "o", "C-u"], ["g", "g", str(OWN_LINES), "x", "y", "g", "e", "p"])
+            return helix.leave()
         for line in scenario.typed:
             helix.keys("g", "e", "o")
             helix.await_text("insert mode", "INS")
@@ -43,10 +47,7 @@ def drive(program, scenario, file, home, env, wait):
         helix.choose(scenario.action)
         helix.await_("the finding goes", lambda screen: scenario.message.lower() not in screen)
         assert file.read_bytes() == before, "the file changed before it was saved"
-        helix.type(":w")
-        helix.keys("Enter")
+        helix.command("w")
         helix.await_text("the file is saved", "written")
         helix.await_("the finding stays away", lambda screen: scenario.message.lower() not in screen)
-        helix.type(":q!")
-        helix.keys("Enter")
-        assert helix.closed(), f"Helix does not close; the screen:\n{helix.screen()}"
+        helix.leave()

@@ -1,7 +1,8 @@
 """Drives a real Kakoune with kak-lsp."""
 import time
 
-from terminal import Terminal
+from scenarios import OWN_LINES
+from terminal import Terminal, paste
 
 
 def drive(program, scenario, file, home, env, wait):
@@ -9,6 +10,9 @@ def drive(program, scenario, file, home, env, wait):
     before, wanted = file.read_bytes(), scenario.message.lower()
     with Terminal([program, file], home, env, wait) as kak:
         kak.await_text("Kakoune starts", file.name)
+        if not scenario.after:
+            paste(kak, scenario, ["g", "e", "o", *["BSpace"] * 4], ["g", "g", str(OWN_LINES - 1), "J", "x", "y", "g", "e", "p"])
+            return kak.leave()
         for line in scenario.typed:
             kak.keys("g", "e", "o")
             kak.await_text("insert mode", "insert")
@@ -27,5 +31,4 @@ def drive(program, scenario, file, home, env, wait):
         kak.command("write")
         kak.await_("the file is saved", lambda _: file.read_bytes() != before)
         kak.await_("the finding stays away", lambda screen: wanted not in screen)
-        kak.command("quit!")
-        assert kak.closed(), f"Kakoune does not close; the screen:\n{kak.screen()}"
+        kak.leave()

@@ -52,6 +52,7 @@ def listing(name):
     return os.popen("ls -l " + name).read()
 """
 PASTED_RULE = "command-injection"
+PASTED_MESSAGE = "reaches the shell"
 
 # Somebody's own, in another file.
 OWN = """\
@@ -61,6 +62,16 @@ def total(prices):
         amount = amount + price.net + price.tax
     return amount
 """
+
+# The same risk stands in the file already, as somebody's own.
+HAS_OWN = """\
+def sizes(name):
+    import os
+
+    return os.popen("du -s " + name).read()
+"""
+OWN_LINES = HAS_OWN.count("\n")
+PASTE = Scenario(name="copied, pasted from outside", file="app.py", before=f"{HAS_OWN}\n\n{APP}", after="")
 
 ALLOWED = Scenario(
     name="open, allow, save",

@@ -3,6 +3,8 @@ import shlex
 import subprocess
 import time
 
+from scenarios import PASTED, PASTED_MESSAGE
+
 
 class Terminal:
     """One editor on one file; use it with `with`, which ends it for certain."""
@@ -39,6 +41,11 @@ class Terminal:
             # tmux takes a last semicolon for its own
             self._tmux("send-keys", "-t", "e", "-l", "\\;" if char == ";" else char)
 
+    def paste(self, text):
+        """As a terminal pastes what is on the system's clipboard: all at once, in brackets that say so."""
+        self._tmux("set-buffer", "-b", "outside", "--", text)
+        self._tmux("paste-buffer", "-p", "-d", "-b", "outside", "-t", "e")
+
     def command(self, text):
         """A line after a colon."""
         self.type(f":{text}")
@@ -64,3 +71,21 @@ class Terminal:
                 return True
             time.sleep(0.05)
         return False
+
+    def leave(self):
+        self.command("q!")
+        assert self.closed(), f"the editor does not close; the screen:\n{self.screen()}"
+
+
+def paste(editor, scenario, below, copied):
+    """Copies the file's first function to its end, then pastes a text from outside there: only that is foreign. `below` are the
+    keys that begin to insert below the last line, `copied` those that copy the first `scenarios.OWN_LINES` lines to the end."""
+    editor.await_text("the finding shows", scenario.message)
+    editor.keys(*copied)
+    time.sleep(1.5)
+    said = editor.screen().lower()
+    assert PASTED_MESSAGE not in said, f"the own copy is taken for foreign; the screen:\n{said}"
+    editor.keys(*below)
+    editor.paste(PASTED)
+    editor.keys("Escape")
+    editor.await_text("the finding in the paste", PASTED_MESSAGE)

@@ -166,13 +166,17 @@ impl Document {
         Ok(())
     }
 
+    /// Takes a whole text. Clients that send nothing else send it for every key, so only the lines that differ count as
+    /// changed: for the tree, for what shows meanwhile, and for where the text came from.
     fn replace(&mut self, text: &str) {
-        self.taken.push(Taken { at: 0, deleted: String::from(&self.rope), inserted: text.to_owned(), lines: text.to_owned() });
-        self.splices.push(Splice { start: 0, old_end: self.rope.len_bytes(), new_end: text.len() });
-        self.rope = Rope::from_str(text);
-        self.tree = None;
-        self.odd_breaks = has_lone_cr(text);
+        let old = String::from(&self.rope);
         self.desynced = false;
+        self.odd_breaks = has_lone_cr(text);
+        if old == text {
+            return;
+        }
+        let (head, tail) = common_lines(&old, text);
+        self.put(head, old.len() - tail, &text[head..text.len() - tail]);
     }
 
     fn splice(&mut self, [line, column, end_line, end_column]: [u32; 4], text: &str, encoding: Encoding) -> Result<(), Desync> {
@@ -185,6 +189,12 @@ impl Document {
         if old_end < start {
             return Err(Desync::Range);
         }
+        self.put(start, old_end, text);
+        Ok(())
+    }
+
+    /// Puts a text in the place of the bytes `start..old_end`.
+    fn put(&mut self, start: usize, old_end: usize, text: &str) {
         let (from, to) = (self.rope.byte_to_char(start), self.rope.byte_to_char(old_end));
         let after_cr = from > 0 && self.rope.char(from - 1) == '\r';
         let before_lf = to < self.rope.len_chars() && self.rope.char(to) == '\n';
@@ -213,7 +223,6 @@ impl Document {
             });
         }
         self.splices.push(Splice { start, old_end, new_end });
-        Ok(())
     }
 
     fn point(&self, byte: usize) -> Point {
@@ -224,6 +233,19 @@ impl Document {
 fn point(rope: &Rope, byte: usize) -> Point {
     let line = rope.byte_to_line(byte);
     Point { row: line, column: byte - rope.line_to_byte(line) }
+}
+
+/// How many bytes of whole lines two texts have in common at their beginning and at their end.
+fn common_lines(old: &str, new: &str) -> (usize, usize) {
+    let (old, new) = (old.as_bytes(), new.as_bytes());
+    let head = old.iter().zip(new).take_while(|(a, b)| a == b).count();
+    let head = old[..head].iter().rposition(|b| *b == b'\n').map_or(0, |at| at + 1);
+    let (old, new) = (&old[head..], &new[head..]);
+    let tail = old.iter().rev().zip(new.iter().rev()).take_while(|(a, b)| a == b).count();
+    // What is left of either begins a line: at its very beginning, or behind a line break.
+    let starts = |text: &[u8], at: usize| at == 0 || text[at - 1] == b'\n';
+    let whole = |t: &usize| starts(old, old.len() - t) && starts(new, new.len() - t);
+    (head, (0..=tail).rev().find(whole).unwrap_or(0))
 }
 
 /// Whether a carriage return stands without a line feed after it.
@@ -262,6 +284,22 @@ mod tests {
 
     fn edit(range: [u32; 4], text: &str) -> Change {
         Change { range: Some(range), text: text.into() }
+    }
+
+    #[test]
+    fn of_a_whole_text_only_what_differs_changes() {
+        let mut d = document("a\nb\nc\n");
+        let mut full = |text: &str, version| {
+            d.change(version, &[Change { range: None, text: text.into() }], Encoding::Utf16).unwrap();
+            assert_eq!(String::from(&d.rope), text);
+            d.taken.iter().map(|t| (t.at, t.deleted.clone(), t.inserted.clone())).collect::<Vec<_>>()
+        };
+        assert_eq!(full("a\nbé\nc\n", 2), [(2, "b\n".into(), "bé\n".into())]);
+        assert_eq!(full("a\nbé\nc\nc\n", 3), [(8, String::new(), "c\n".into())]);
+        assert_eq!(full("a\nbé\nc\nc\n", 4), []);
+        assert_eq!(full("c\n", 5), [(0, "a\nbé\nc\n".into(), String::new())]);
+        assert_eq!(full("x", 6), [(0, "c\n".into(), "x".into())]);
+        assert_eq!(full("", 7), [(0, "x".into(), String::new())]);
     }
 
     #[test]
