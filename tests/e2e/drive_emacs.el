@@ -58,6 +58,18 @@
           (sit-for 0.005))
         (insert "\n"))
       (e2e-await "the finding" (lambda () (e2e-report) (= (length (e2e-findings)) 1)))
+      ;; Eglot starts another server by itself, unless the first one died at once.
+      (when (e2e-get :report)
+        (let* ((pid (lambda () (with-temp-buffer
+                                 (ignore-errors (insert-file-contents (e2e-get :report)))
+                                 (and (looking-at "{\"server_pid\": \\([0-9]+\\)}") (string-to-number (match-string 1))))))
+               (old (funcall pid))
+               (alive (+ (float-time) eglot-autoreconnect 1)))
+          (e2e-await "the server has lived long enough" (lambda () (> (float-time) alive)))
+          (signal-process old 'SIGKILL)
+          (e2e-await "another server takes over" (lambda () (not (memql (funcall pid) (list nil old)))))
+          (e2e-await "it manages the buffer" #'eglot-managed-p)
+          (e2e-await "it sees the finding" (lambda () (e2e-report) (= (length (e2e-findings)) 1)))))
       ;; What was copied here is not foreign, what comes from another program is.
       (when (equal (e2e-get :after) "")
         (let ((foreign (lambda () (seq-filter (lambda (d) (string-search (e2e-get :pasted_rule) (flymake-diagnostic-text d)))

@@ -25,7 +25,7 @@ class Helix(Terminal):
         self.keys(*["Tab"] * (wanted - top), "Enter")  # the first one is selected already
 
 
-def drive(program, scenario, file, home, env, wait):
+def drive(program, scenario, file, home, env, wait, kill=None):
     """Plays the scenario; raises AssertionError with the reason when something does not come."""
     (home / "helix").mkdir(parents=True, exist_ok=True)
     (home / "helix/config.toml").write_text(CONFIG)
@@ -42,6 +42,8 @@ def drive(program, scenario, file, home, env, wait):
             helix.keys("Escape")
             helix.await_text("normal mode", "NOR")
         helix.await_text("the finding shows", scenario.message)
+        if kill:
+            kill(lambda: helix.command("lsp-restart"))
         helix.keys("[", "D")
         time.sleep(0.3)
         helix.choose(scenario.action)

@@ -5,7 +5,7 @@ from scenarios import OWN_LINES
 from terminal import Terminal, paste
 
 
-def drive(program, scenario, file, home, env, wait):
+def drive(program, scenario, file, home, env, wait, kill=None):
     """Plays the scenario; raises AssertionError with the reason when something does not come."""
     before, wanted = file.read_bytes(), scenario.message.lower()
     with Terminal([program, file], home, env, wait) as kak:
@@ -19,6 +19,8 @@ def drive(program, scenario, file, home, env, wait):
             kak.type(line)
             kak.keys("Escape")
         kak.await_text("the finding shows", scenario.message)
+        if kill:
+            kill(lambda: kak.command("lsp-restart"))
         kak.command("lsp-find-error error warning info hint")
         time.sleep(0.5)
         kak.command("lsp-code-actions")

@@ -72,6 +72,26 @@ local function explain()
   vim.cmd.close()
 end
 
+-- The server dies; `:edit` brings another one.
+local function killed()
+  local function pid()
+    local ok, lines = pcall(vim.fn.readfile, plan.report, '', 1)
+    return ok and lines[1] and vim.json.decode(lines[1]).server_pid or nil
+  end
+  local old = pid()
+  vim.uv.kill(old, 'sigkill')
+  await('the client notices', function()
+    return #vim.lsp.get_clients({ bufnr = 0 }) == 0
+  end)
+  vim.cmd.edit()
+  await('another server takes over', function()
+    return pid() ~= nil and pid() ~= old
+  end)
+  await('it sees the finding', function()
+    return #findings() == 1
+  end)
+end
+
 -- A paste from outside, and a copy of one's own, told apart.
 local function origin()
   local tell = require('qualm.origin')
@@ -141,6 +161,9 @@ local function run()
   await('the finding shows', function()
     return #findings() == 1
   end)
+  if plan.report then
+    killed()
+  end
   local found = findings()[1]
   expect('underlined code', underlined(found), plan.underlined)
   if not found.message:lower():find(plan.message:lower(), 1, true) then

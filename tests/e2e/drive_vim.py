@@ -14,7 +14,7 @@ let g:ale_linters = {{'python': ['qualm']}}
 """
 
 
-def drive(program, ale, scenario, file, home, env, wait):
+def drive(program, ale, scenario, file, home, env, wait, kill=None):
     """Plays the scenario; raises AssertionError with the reason when something does not come."""
     (home / ".vim/vimrc").write_text(VIMRC.format(ale=ale))
     before, wanted = file.read_bytes(), scenario.message.lower()
@@ -29,6 +29,8 @@ def drive(program, ale, scenario, file, home, env, wait):
             vim.type(line)
             vim.keys("Escape")
         vim.await_text("the finding shows", scenario.message)
+        if kill:
+            kill(lambda: vim.command("edit!"))
         # In the middle of what is underlined: ALE asks for the character under the cursor.
         vim.command("ALENextWrap")
         vim.await_(f"the cursor is at {scenario.rule}", lambda screen: wanted in screen)
