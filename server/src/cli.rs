@@ -102,6 +102,7 @@ const EDITOR_EXAMPLES: &str = "Examples:
   qualm editor-config helix >> ~/.config/helix/languages.toml
   qualm editor-config kakoune >> ~/.config/kak/kakrc
   qualm editor-config emacs >> ~/.emacs.d/init.el
+  qualm editor-config vim > ~/.vim/plugin/qualm.vim    with ALE
   qualm editor-config neovim > ~/.config/nvim/lsp/qualm.lua    then vim.lsp.enable('qualm')";
 
 const SETUP_EXAMPLES: &str = "Examples:
@@ -186,6 +187,8 @@ pub enum EditorName {
     Kakoune,
     /// lsp/qualm.lua
     Neovim,
+    /// plugin/qualm.vim, for ALE
+    Vim,
 }
 
 /// How strictly text is vetted.

@@ -9,6 +9,7 @@ pub fn run(name: EditorName) -> anyhow::Result<Outcome> {
         EditorName::Helix => include_str!("../../editors/helix/languages.toml"),
         EditorName::Emacs => include_str!("../../editors/emacs/qualm-eglot.el"),
         EditorName::Kakoune => include_str!("../../editors/kakoune/qualm.kak"),
+        EditorName::Vim => include_str!("../../editors/vim/plugin/qualm.vim"),
         EditorName::Neovim => include_str!("../../editors/neovim/lsp/qualm.lua"),
     };
     io::stdout().lock().write_all(text.as_bytes())?;

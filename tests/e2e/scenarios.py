@@ -81,6 +81,11 @@ ALLOWED = Scenario(
     action=ALLOW,
 )
 
+# A line that is added takes the line ends of its file.
+CRLF = replace(
+    ALLOWED, name="open, allow, save, CRLF", before=APP.replace("\n", "\r\n"), after=ALLOWED.after.replace("\n", "\r\n")
+)
+
 # Characters of one, two, three and four bytes (and of one and two UTF-16 units) stand before the finding.
 EMOJI = "'\U0001f44b\U0001f3fd \u20ac\u00e9 \U0001f680'"
 HEAD = f"import sqlite3\r\nfrom flask import request\r\n\r\nGREETING = {EMOJI}\r\ndb = sqlite3.connect('app.db')\r\n"
@@ -91,11 +96,6 @@ TYPED = Scenario(
     before=HEAD,
     typed=(f"row = ({EMOJI}, {RISKY})",),
     after=f"{HEAD}row = ({EMOJI}, {REWRITTEN})\r\n",
-)
-
-# ALE takes the columns of an edit for bytes, so nothing outside ASCII stands before the finding in its line.
-TYPED_ASCII = replace(
-    TYPED, name="typed, unsaved, CRLF", typed=(f"row = {RISKY}",), after=f"{HEAD}row = {REWRITTEN}\r\n"
 )
 
 # A text of no language at all that is a finding anywhere: put together here, so that no key stands in this file.

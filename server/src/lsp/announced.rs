@@ -10,6 +10,10 @@ use serde_json::Value;
 pub struct Announced {
     /// The unit of columns: the client's first choice.
     pub encoding: Encoding,
+    /// Nothing was said about the unit of columns, so that the client may take them for something else than UTF-16.
+    pub unit_unsaid: bool,
+    /// A carriage return in an edit becomes a line of its own; the client's editor adds those of its file itself.
+    pub line_feeds: bool,
     /// Diagnostics are pulled by the client. Needs the refresh request too: without it a result that changes by itself
     /// (settings, another file, half-typed code that settles) would never reach the client, so such clients get pushes.
     pub pull: bool,
@@ -75,6 +79,9 @@ impl Announced {
             .unwrap_or_default();
         Self {
             encoding,
+            unit_unsaid: capabilities.pointer("/general/positionEncodings").is_none(),
+            // It types the text of an edit, and there a carriage return is the return key.
+            line_feeds: params.pointer("/clientInfo/name").is_some_and(|name| name == "kakoune-lsp"),
             pull,
             related: of_model("relatedInformation"),
             code_description: of_model("codeDescriptionSupport"),
@@ -111,6 +118,8 @@ mod tests {
         assert_eq!(of(json!(["utf-7", "utf-32", "utf-8"])), Encoding::Utf32);
         assert_eq!(of(json!([])), Encoding::Utf16);
         assert_eq!(Announced::read(&Value::Null).encoding, Encoding::Utf16);
+        let unsaid = |params: Value| Announced::read(&params).unit_unsaid;
+        assert!(unsaid(json!({})) && !unsaid(json!({"capabilities": {"general": {"positionEncodings": ["utf-16"]}}})));
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use super::{
     announced::Announced,
     document::Change,
+    edits,
     origin::{self, Region},
     text::Encoding,
 };
@@ -275,7 +276,8 @@ impl Place<'_> {
 
     /// Edits of this text as one workspace edit.
     pub fn workspace_edit(&self, edits: &[Edit], version: i32) -> WorkspaceEdit {
-        let edits: Vec<TextEdit> = edits.iter().map(|e| TextEdit { range: self.range(&e.span), new_text: e.text.clone() }).collect();
+        let text_edit = |e: &Edit| TextEdit { range: self.range(&e.span), new_text: e.text.clone() };
+        let edits: Vec<TextEdit> = edits::told(self.announced, self.rope, edits).iter().map(text_edit).collect();
         if self.announced.document_changes {
             let text_document = OptionalVersionedTextDocumentIdentifier { uri: self.uri.clone(), version: Some(version) };
             let edit = TextDocumentEdit { text_document, edits: edits.into_iter().map(OneOf::Left).collect() };

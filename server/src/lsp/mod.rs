@@ -9,6 +9,7 @@ mod announced;
 mod answer;
 mod convert;
 mod document;
+mod edits;
 mod home;
 mod hover;
 mod origin;

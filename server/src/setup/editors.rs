@@ -46,21 +46,10 @@ pub(super) fn vscode() -> (bool, Plan) {
     (on_path(&["code", "code-insiders", "codium", "cursor", "windsurf", "code-server"]), plan)
 }
 
-/// The package for ALE, as Vim wants it.
-const VIM: &[(&str, &str)] = &[
-    ("autoload/qualm.vim", include_str!("../../../editors/vim/autoload/qualm.vim")),
-    ("ale_linters/python/qualm.vim", include_str!("../../../editors/vim/ale_linters/python/qualm.vim")),
-    ("ale_linters/javascript/qualm.vim", include_str!("../../../editors/vim/ale_linters/javascript/qualm.vim")),
-    ("ale_linters/typescript/qualm.vim", include_str!("../../../editors/vim/ale_linters/typescript/qualm.vim")),
-];
-
 pub(super) fn vim(folders: &Folders) -> (bool, Plan) {
     let mut plan = Plan::default();
     let vim = folders.home.join(".vim");
-    let package = vim.join("pack/qualm/start/qualm");
-    for (name, text) in VIM {
-        plan.file(package.join(name), |_| Ok((*text).to_owned()));
-    }
+    plan.file(vim.join("plugin/qualm.vim"), |_| Ok(include_str!("../../../editors/vim/plugin/qualm.vim").to_owned()));
     // As a package or with one of the plugin managers.
     let below = |folder: &str| std::fs::read_dir(vim.join(folder)).into_iter().flatten().flatten().map(|e| e.path());
     let groups = below("pack").flat_map(|p| [p.join("start/ale"), p.join("opt/ale")]);

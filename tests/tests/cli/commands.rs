@@ -130,6 +130,9 @@ fn editors_get_their_configuration() {
     let project = Project::new(&[]);
     assert!(project.qualm(&["editor-config", "helix"]).expect(0).out().contains("[language-server.qualm]"));
     assert!(project.qualm(&["editor-config", "neovim"]).expect(0).out().contains("'qualm', 'lsp'"));
+    assert!(project.qualm(&["editor-config", "emacs"]).expect(0).out().contains("(\"qualm\" \"lsp\")"));
+    assert!(project.qualm(&["editor-config", "kakoune"]).expect(0).out().contains("[qualm]"));
+    assert!(project.qualm(&["editor-config", "vim"]).expect(0).out().contains("'command': '%e lsp'"));
     project.qualm(&["editor-config", "ed"]).expect(2);
 }
 

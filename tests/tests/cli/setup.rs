@@ -37,7 +37,7 @@ fn it_shows_merges_and_takes_back() {
     assert!(plugin.join("plugin/qualm_enable.lua").is_file() && plugin.join("doc/tags").is_file());
     assert_eq!(setup(home.path(), &["--yes", "--editor", "kakoune", "--editor", "vim", "--editor", "emacs", "--editor", "vscode"]).0, 0);
     assert!(fs::read_to_string(home.path().join(".config/kak/kakrc")).unwrap().contains("[qualm]"));
-    assert!(home.path().join(".vim/pack/qualm/start/qualm/ale_linters/python/qualm.vim").is_file());
+    assert!(home.path().join(".vim/plugin/qualm.vim").is_file());
     assert!(fs::read_to_string(home.path().join(".emacs.d/init.el")).unwrap().contains("qualm-eglot"));
     // What was changed meanwhile stays.
     fs::write(&helix, format!("{merged}# more\n")).unwrap();

@@ -167,6 +167,26 @@ async fn edits_come_in_the_announced_form_and_lines_decide() {
     }
 }
 
+#[tokio::test]
+async fn a_line_that_is_added_ends_as_the_editor_can_take_it() {
+    for editor in ["kak-lsp", "ale"] {
+        let folder = workspace();
+        let root = real(&folder);
+        let (mut client, _) = started(editor, &root).await;
+        let uri = uri(&root.join("a.py"));
+        client.open(&uri, "python", &TEXT.replace('\n', "\r\n")).await;
+        client.pushed(&uri, 1).await;
+        let at = json!({"line": 5, "character": 0});
+        let params = json!({"textDocument": {"uri": uri}, "range": {"start": at, "end": at}, "context": {"diagnostics": []}});
+        let actions = client.request("textDocument/codeAction", params).await;
+        let allow = actions.as_array().unwrap().iter().find(|a| a["title"].as_str().unwrap().starts_with("Allow")).unwrap();
+        let edits = if editor == "ale" { &allow["edit"]["changes"][&uri] } else { &allow["edit"]["documentChanges"][0]["edits"] };
+        let text = edits[0]["newText"].as_str().unwrap();
+        assert_eq!(text.ends_with("\r\n"), editor == "ale", "{editor}: {text:?}");
+        client.stop().await;
+    }
+}
+
 fn edits_as_changes(edits: &Value) -> Value {
     edits.as_array().unwrap().iter().rev().map(|e| json!({"range": e["range"], "text": e["newText"]})).collect()
 }

@@ -1,19 +1,19 @@
-" qualm vets code in ALE: the one definition behind the linters of each language.
+" qualm vets code in Vim through ALE. This file goes into a plugin folder, such as ~/.vim/plugin.
 
-function! qualm#Linter() abort
+function! s:Linter() abort
     return {
     \   'name': 'qualm',
     \   'lsp': 'stdio',
     \   'executable': {buffer -> ale#Var(buffer, 'qualm_executable')},
     \   'command': '%e lsp',
-    \   'project_root': function('qualm#Root'),
+    \   'project_root': function('s:Root'),
     \   'language': {buffer -> getbufvar(buffer, '&filetype')},
     \   'initialization_options': {buffer -> ale#Var(buffer, 'qualm_settings')},
     \}
 endfunction
 
 " The folder with qualm.toml or .git above a buffer, else the buffer's own.
-function! qualm#Root(buffer) abort
+function! s:Root(buffer) abort
     let l:settings = ale#path#FindNearestFile(a:buffer, 'qualm.toml')
 
     if !empty(l:settings)
@@ -29,5 +29,22 @@ function! qualm#Root(buffer) abort
     return empty(l:git) ? fnamemodify(bufname(a:buffer), ':p:h') : fnamemodify(l:git, ':p:h' . (isdirectory(l:git) ? ':h' : ''))
 endfunction
 
-call ale#Set('qualm_executable', 'qualm')
-call ale#Set('qualm_settings', {})
+function! s:Define() abort
+    try
+        call ale#Set('qualm_executable', 'qualm')
+        call ale#Set('qualm_settings', {})
+
+        for l:language in ['python', 'javascript', 'typescript']
+            call ale#linter#Define(l:language, s:Linter())
+        endfor
+
+        autocmd! qualm
+    " ALE is not there, or not yet.
+    catch /E117:/
+    endtry
+endfunction
+
+augroup qualm
+    autocmd!
+    autocmd FileType python,javascript,javascriptreact,typescript,typescriptreact call s:Define()
+augroup END
