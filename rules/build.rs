@@ -10,17 +10,26 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut files = Vec::new();
     collect(&root, &mut files)?;
     files.sort();
-    let mut out = fs::File::create(PathBuf::from(env::var("OUT_DIR")?).join("files.rs"))?;
+    let models = root.join("models");
+    let (pages, files): (Vec<_>, Vec<_>) =
+        files.into_iter().partition(|f| f.starts_with(&models) && f.extension().is_some_and(|e| e == "md"));
+    embed("files.rs", &root, &files)?;
+    embed("pages.rs", &root, &pages)
+}
+
+/// Writes a list of `(name, text)`.
+fn embed(to: &str, root: &Path, files: &[PathBuf]) -> Result<(), Box<dyn std::error::Error>> {
+    let mut out = fs::File::create(PathBuf::from(env::var("OUT_DIR")?).join(to))?;
     writeln!(out, "&[")?;
     for file in files {
-        let name = file.strip_prefix(&root)?.to_string_lossy().replace('\\', "/");
+        let name = file.strip_prefix(root)?.to_string_lossy().replace('\\', "/");
         writeln!(out, "    ({name:?}, include_str!({:?})),", file.display().to_string())?;
     }
     writeln!(out, "]")?;
     Ok(())
 }
 
-/// Rules are `<family>/<id>.md`, models `models/<language>/<library>.toml`; nothing at the top level is a rule.
+/// Rules are `<family>/<id>.md`, models `models/<language>/<library>.toml`, their examples `models/<language>/<library>.md`; nothing at the top level is a rule.
 fn collect(dir: &Path, files: &mut Vec<PathBuf>) -> Result<(), Box<dyn std::error::Error>> {
     println!("cargo:rerun-if-changed={}", dir.display());
     for entry in fs::read_dir(dir)? {

@@ -336,6 +336,9 @@ pub enum Page {
 pub struct TestRulesArgs {
     /// Folder with rules and models, laid out as .qualm/rules is
     pub dir: PathBuf,
+    /// Also list what of them no example shows: clauses, sinks, sources, types, ... without `untested = "why"`
+    #[arg(long)]
+    pub coverage: bool,
 }
 
 /// `qualm config`.

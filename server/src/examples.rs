@@ -1,12 +1,12 @@
-//! Runs the examples of rules: what a rule page claims is what the engine does.
+//! Runs the examples of rules and libraries: what a page claims is what the engine does.
 
 use crate::{project::Files, rewrite, workspace::Vetted};
 use qualm_engine::{
     Cache, Confidence, Engine, Finding, Foreign, NoProject, Persona, Project,
-    rules::{Example, ExampleKind, Rule},
+    rules::{Example, ExampleKind, Rule, RuleKind, RuleSet, library_examples},
 };
 use rayon::prelude::*;
-use std::{fmt, fs, path::Path};
+use std::{collections::BTreeSet, fmt, fs, path::Path};
 use tempfile::TempDir;
 
 /// A claim that does not hold.
@@ -50,6 +50,53 @@ pub fn run(engine: &Engine, wanted: impl Fn(&Rule) -> bool) -> Outcome {
     out
 }
 
+/// Runs the examples on pages of libraries, given as `(name, text)`.
+pub fn run_libraries(engine: &Engine, pages: &[(&str, &str)]) -> Outcome {
+    let results: Vec<(usize, Vec<Failure>)> = pages.par_iter().map(|(name, text)| run_library(engine, name, text)).collect();
+    let mut out = Outcome::default();
+    for (claims, failures) in results {
+        out.claims += claims;
+        out.failures.extend(failures);
+    }
+    out.failures.sort_by(|a, b| (&a.file, a.line).cmp(&(&b.file, b.line)));
+    out
+}
+
+fn run_library(engine: &Engine, name: &str, text: &str) -> (usize, Vec<Failure>) {
+    let fail = |line, message| Failure { file: name.to_owned(), line, message };
+    let examples = match library_examples(text) {
+        Ok(examples) => examples,
+        Err((line, message)) => return (0, vec![fail(line, message)]),
+    };
+    let mut failures = Vec::new();
+    let all = cases(&examples);
+    for case in &all {
+        match Bench::new(engine, None, case) {
+            Ok(bench) => failures.extend(bench.marks(case.example).into_iter().map(|(line, message)| fail(line, message))),
+            Err(error) => failures.push(fail(case.example.line, format!("the example's files cannot be written: {error}"))),
+        }
+    }
+    (all.len(), failures)
+}
+
+/// What of the files that `ours` names no example has shown since [`RuleSet::count`], and what claims to be untested though one has.
+pub fn uncovered(rules: &RuleSet, ours: impl Fn(&str) -> bool) -> (usize, Vec<Failure>) {
+    let mut failures = Vec::new();
+    let mut total = 0;
+    for (index, entry) in rules.entries.iter().enumerate().filter(|(_, e)| ours(&e.file)) {
+        total += 1;
+        let what = if entry.part == 0 { format!("[[{}]]", entry.table) } else { format!("{} {}", entry.table, entry.part) };
+        let message = match (rules.was_used(index as u32), &entry.untested) {
+            (false, None) => format!("no example shows that this {what} does anything"),
+            (true, Some(_)) if entry.part == 0 => format!("this {what} is called untested, and an example shows it"),
+            _ => continue,
+        };
+        failures.push(Failure { file: entry.file.to_string(), line: entry.line, message });
+    }
+    failures.sort_by(|a, b| (&a.file, a.line).cmp(&(&b.file, b.line)));
+    (total, failures)
+}
+
 /// An example with the further files of its project and the text it replaced.
 struct Case<'r> {
     example: &'r Example,
@@ -59,10 +106,10 @@ struct Case<'r> {
     answer: Option<&'r Example>,
 }
 
-fn cases(rule: &Rule) -> Vec<Case<'_>> {
+fn cases(examples: &[Example]) -> Vec<Case<'_>> {
     let mut out: Vec<Case<'_>> = Vec::new();
     let mut before = None;
-    for example in &rule.examples {
+    for example in examples {
         match example.kind {
             ExampleKind::Before => before = Some(example),
             ExampleKind::Bad | ExampleKind::Good => {
@@ -86,10 +133,10 @@ fn cases(rule: &Rule) -> Vec<Case<'_>> {
 fn run_rule(engine: &Engine, rule: &Rule) -> (usize, Vec<Failure>) {
     let mut failures = Vec::new();
     let mut claims = 0;
-    for case in cases(rule) {
+    for case in cases(&rule.examples) {
         let mut fail = |line: usize, message: String| failures.push(Failure { file: rule.file.clone(), line, message });
         claims += 1;
-        let bench = match Bench::new(engine, rule, &case) {
+        let bench = match Bench::new(engine, Some(rule), &case) {
             Ok(bench) => bench,
             Err(error) => {
                 fail(case.example.line, format!("the example's files cannot be written: {error}"));
@@ -98,14 +145,14 @@ fn run_rule(engine: &Engine, rule: &Rule) -> (usize, Vec<Failure>) {
         };
         let findings = bench.findings(&case.example.text);
         let verdict = match case.example.kind {
-            ExampleKind::Good => bench.silent(&case.example.text, &findings),
-            _ => bench.fires(case.example, &findings),
+            ExampleKind::Good => Bench::silent(rule, &case.example.text, &findings),
+            _ => Bench::fires(rule, case.example, &findings),
         };
         if let Err(message) = verdict {
             fail(case.example.line, message);
         } else if let Some(answer) = case.answer {
             claims += 1;
-            if let Err(message) = bench.answers(case.example, answer) {
+            if let Err(message) = bench.answers(rule, case.example, answer) {
                 fail(answer.line, message);
             }
         }
@@ -116,7 +163,6 @@ fn run_rule(engine: &Engine, rule: &Rule) -> (usize, Vec<Failure>) {
 /// Where an example is vetted.
 struct Bench<'r> {
     engine: &'r Engine,
-    rule: &'r Rule,
     name: String,
     example: &'r Example,
     before: Option<&'r str>,
@@ -125,7 +171,7 @@ struct Bench<'r> {
 }
 
 impl<'r> Bench<'r> {
-    fn new(engine: &'r Engine, rule: &'r Rule, case: &Case<'r>) -> std::io::Result<Self> {
+    fn new(engine: &'r Engine, rule: Option<&Rule>, case: &Case<'r>) -> std::io::Result<Self> {
         let extension = case.example.language.and_then(|l| l.info().extensions.first()).unwrap_or(&"txt");
         let name = case.example.path.clone().unwrap_or_else(|| format!("example.{extension}"));
         let project = if case.with.is_empty() {
@@ -139,9 +185,9 @@ impl<'r> Bench<'r> {
             Some((Files::new(folder.path().to_owned()), folder))
         };
         // A pedantic rule could not be heard otherwise.
-        let implied = rule.persona == Persona::Pedantic && case.example.kind == ExampleKind::Bad;
+        let implied = rule.is_some_and(|r| r.persona == Persona::Pedantic) && case.example.kind == ExampleKind::Bad;
         let before = case.before.map(|b| b.text.as_str());
-        Ok(Self { engine, rule, name, example: case.example, before, foreign: case.example.foreign || implied, project })
+        Ok(Self { engine, name, example: case.example, before, foreign: case.example.foreign || implied, project })
     }
 
     fn project(&self) -> &dyn Project {
@@ -168,16 +214,16 @@ impl<'r> Bench<'r> {
     }
 
     /// A bad example: this rule fires on the marked lines and nowhere else; without marks, once.
-    fn fires(&self, example: &Example, findings: &[Finding]) -> Result<(), String> {
+    fn fires(rule: &Rule, example: &Example, findings: &[Finding]) -> Result<(), String> {
         let lines = crate::lines::Lines::new(&example.text);
-        let mut found: Vec<usize> = self.own(findings).map(|f| lines.line(f.span.start)).collect();
+        let mut found: Vec<usize> = own(rule, findings).map(|f| lines.line(f.span.start)).collect();
         found.sort_unstable();
         let numbers = |lines: &[usize]| lines.iter().map(|l| (l + 1).to_string()).collect::<Vec<_>>().join(", ");
         if example.findings.is_empty() {
             return match found.len() {
                 1 => Ok(()),
-                0 => Err(format!("`{}` is silent about this bad example", self.rule.id)),
-                _ => Err(format!("`{}` fires {} times (in line {}), not once", self.rule.id, found.len(), numbers(&found))),
+                0 => Err(format!("`{}` is silent about this bad example", rule.id)),
+                _ => Err(format!("`{}` fires {} times (in line {}), not once", rule.id, found.len(), numbers(&found))),
             };
         }
         found.dedup();
@@ -185,33 +231,43 @@ impl<'r> Bench<'r> {
             Ok(())
         } else {
             let found = if found.is_empty() { "nowhere".to_owned() } else { format!("in line {} of the example", numbers(&found)) };
-            Err(format!("`{}` fires {found}, marked: {}", self.rule.id, numbers(&example.findings)))
+            Err(format!("`{}` fires {found}, marked: {}", rule.id, numbers(&example.findings)))
         }
     }
 
     /// A good example: nobody speaks whom a reader would hear.
-    fn silent(&self, text: &str, findings: &[Finding]) -> Result<(), String> {
-        let heard =
-            findings.iter().find(|f| *f.rule == *self.rule.id || (f.confidence >= Confidence::Medium && f.persona == Persona::Regular));
+    fn silent(rule: &Rule, text: &str, findings: &[Finding]) -> Result<(), String> {
+        let heard = findings.iter().find(|f| *f.rule == *rule.id || heard(f));
         heard.map_or(Ok(()), |f| {
             let line = crate::lines::Lines::new(text).line(f.span.start) + 1;
             Err(format!("`{}` speaks in line {line} of this good example: {}", f.rule, f.message))
         })
     }
 
-    fn own<'f>(&self, findings: &'f [Finding]) -> impl Iterator<Item = &'f Finding> {
-        let id = self.rule.id.clone();
-        findings.iter().filter(move |f| f.rule == id)
+    /// The page of a library: each rule speaks in the lines that name it, and where none is named nobody does whom a reader would hear.
+    fn marks(&self, example: &Example) -> Vec<(usize, String)> {
+        let lines = crate::lines::Lines::new(&example.text);
+        // What a whole application lacks is no matter of a library.
+        let about_all = |id: &str| self.engine.rules().rule(id).is_some_and(|r| matches!(r.kind, RuleKind::Missing(_)));
+        let named = |rule: &str| example.named.iter().any(|(_, r)| r == rule);
+        let findings = self.findings(&example.text);
+        let said = findings.iter().filter(|f| named(&f.rule) || (heard(f) && !about_all(&f.rule)));
+        let said: BTreeSet<(usize, String)> = said.map(|f| (lines.line(f.span.start), f.rule.to_string())).collect();
+        let marked: BTreeSet<(usize, String)> = example.named.iter().cloned().collect();
+        let line = |at: &usize| example.line + at + 1;
+        let lost = marked.difference(&said).map(|(at, rule)| (line(at), format!("`{rule}` is silent in this line")));
+        let more = said.difference(&marked).map(|(at, rule)| (line(at), format!("`{rule}` speaks in this line, which does not say so")));
+        lost.chain(more).collect()
     }
 
     /// The rewrite of a bad example, applied to every finding in turn, is the `fixed` block; with `refused` there is none.
-    fn answers(&self, bad: &Example, answer: &Example) -> Result<(), String> {
+    fn answers(&self, rule: &Rule, bad: &Example, answer: &Example) -> Result<(), String> {
         let mut text = bad.text.clone();
         for round in 0..50 {
             let Vetted::Source(source) = self.vetted(&text) else { return Err("only source code is rewritten".to_owned()) };
             let findings = self.findings(&text);
             let mut refusal = None;
-            let fix = self.own(&findings).find_map(|f| match self.engine.fix(&source, f, self.project()) {
+            let fix = own(rule, &findings).find_map(|f| match self.engine.fix(&source, f, self.project()) {
                 Ok(fix) => Some(fix),
                 Err(no) => {
                     refusal.get_or_insert(no.0);
@@ -239,11 +295,22 @@ impl<'r> Bench<'r> {
             let diff = rewrite::line_diff(&answer.text, &text);
             return Err(format!("the rewrite is another one (- expected, + made):\n{}", rewrite::diff_text(&diff)));
         }
-        match self.own(&self.findings(&text)).next() {
+        match own(rule, &self.findings(&text)).next() {
             Some(left) => Err(format!("after the rewrite the rule still speaks: {}", left.message)),
             None => Ok(()),
         }
     }
+}
+
+/// The findings of a rule.
+fn own<'f>(rule: &Rule, findings: &'f [Finding]) -> impl Iterator<Item = &'f Finding> {
+    let id = rule.id.clone();
+    findings.iter().filter(move |f| f.rule == id)
+}
+
+/// Whether a reader of the default persona sees it.
+fn heard(finding: &Finding) -> bool {
+    finding.confidence >= Confidence::Medium && finding.persona == Persona::Regular
 }
 
 /// Writes a file of an example; the loader has refused names that lead out.

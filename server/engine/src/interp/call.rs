@@ -43,6 +43,7 @@ impl CallSite<'_> {
                 // `f(*args)`: any position may be in there.
                 self.args.iter().find(|a| a.spread && a.name.is_none())
             }),
+            Selector::Position(i) => self.args.iter().filter(|a| a.name.is_none() && !a.spread).nth(*i),
             Selector::Keyword(k) => self.args.iter().find(|a| a.name == Some(*k)),
             Selector::First(all) => all.iter().find_map(|s| self.select(s)),
             Selector::Callback => self.args.iter().rev().find(|a| matches!(a.value.callee, Callee::Func(_))),
@@ -299,10 +300,12 @@ impl<'a> Interp<'a> {
     /// Gives a call's result its path.
     fn typed_result(&mut self, path: Sym, name: Sym, construct: bool, receiver: Option<&Value>, mut v: Value, pos: super::Pos) -> Value {
         let models = self.setup.models;
-        if let Some(t) = models.returns.get(&path) {
+        if let Some((t, entry)) = models.returns.get(&path) {
+            self.setup.rules.used(*entry);
             v.path = *t;
             v.typed = true;
-        } else if let Some(t) = receiver.filter(|r| is_unknown(r)).and_then(|_| models.method_returns.get(&name)) {
+        } else if let Some((t, entry)) = receiver.filter(|r| is_unknown(r)).and_then(|_| models.method_returns.get(&name)) {
+            self.setup.rules.used(*entry);
             v.path = *t;
             v.typed = true;
         } else if !path.is_empty() && v.path.is_empty() {
@@ -349,13 +352,19 @@ impl<'a> Interp<'a> {
             v = Value { derived: v.derived.clone(), ..Value::default() };
             v.derive(&all);
             v.taint = taint & !s.clears;
+            if v.taint != taint {
+                self.setup.rules.used(s.entry);
+            }
             if v.taint != 0 {
                 v.sources = sources;
                 v.flow = flow;
             }
             return Some(v);
         }
-        if r.propagates.iter().any(|p| matches!(p.to, Destination::None)) {
+        if let Some(p) = r.propagates.iter().find(|p| matches!(p.to, Destination::None)) {
+            if all.deep().0 != 0 {
+                self.setup.rules.used(p.entry);
+            }
             return Some(Value { derived: all.derived, ..Value::default() });
         }
         if let Some(p) = r.propagates.iter().find(|p| matches!(p.to, Destination::Result)) {
@@ -373,6 +382,9 @@ impl<'a> Interp<'a> {
                         v.derive(&a.value);
                     }
                 }
+            }
+            if v.deep().0 != 0 {
+                self.setup.rules.used(p.entry);
             }
             return Some(v);
         }
@@ -398,6 +410,9 @@ impl<'a> Interp<'a> {
                     _ => None,
                 };
                 if let Some(x) = target {
+                    if from.deep().0 != 0 {
+                        self.setup.rules.used(p.entry);
+                    }
                     self.taint_place(site.unit, x, &from);
                 }
             }
@@ -462,6 +477,7 @@ impl<'a> Interp<'a> {
                 if f.module == 0 && f.env.is_none() {
                     self.register(&f, route, label.clone(), site.span);
                 } else if f.module == 0 {
+                    self.setup.rules.used(route.entry);
                     let registration = Registration {
                         params: route.params.clone(),
                         tainted_params: route.tainted_params,
@@ -485,7 +501,10 @@ impl<'a> Interp<'a> {
             return;
         }
         let takes = roles.iter().flat_map(|r| &r.propagates).find_map(|p| match p.to {
-            Destination::Callback(i) => Some((i, p.from.clone())),
+            Destination::Callback(i) => {
+                self.setup.rules.used(p.entry);
+                Some((i, p.from.clone()))
+            }
             _ => None,
         });
         for a in site.args {
@@ -557,6 +576,7 @@ impl<'a> Interp<'a> {
                 && let ExprKind::Name(name) = site.unit.expr(x).kind
                 && let Some(v) = self.env.vars.get_mut(&name)
             {
+                self.setup.rules.used(s.entry);
                 v.path = s.ty;
                 v.typed = true;
             }
@@ -808,6 +828,7 @@ impl<'a> Interp<'a> {
             {
                 let known = self.setup.models.params.iter().find(|t| t.name == n && t.with.iter().all(|w| names.contains(w)));
                 if let Some(t) = known {
+                    self.setup.rules.used(t.entry);
                     v.path = t.ty;
                     v.typed = true;
                 }

@@ -4,7 +4,7 @@ use super::{Interp, MarkFact, Pos, RawFinding, Record, Value, call::CallSite, ex
 use crate::{
     finding::{Confidence, Persona},
     ir::{ExprId, ExprKind, Lit, Span, Sym, sym},
-    rules::{CallRoles, Clause, Condition, Const, Mark, MemberRoles, Models, RuleKind, Selector, Sink, SinkBits, Test},
+    rules::{CallRoles, Clause, Condition, Const, Mark, MemberRoles, Models, NO_ENTRY, RuleKind, Selector, Sink, SinkBits, Test},
 };
 
 /// What conditions are asked about.
@@ -155,7 +155,8 @@ impl Interp<'_> {
                 self.mark(m, pos);
             }
         }
-        if let Some(framework) = r.app {
+        if let Some((framework, entry)) = r.app {
+            self.setup.rules.used(entry);
             self.record.facts.apps.push((framework, pos));
         }
     }
@@ -236,6 +237,7 @@ impl Interp<'_> {
                 needs: Vec::new(),
             };
             reported |= self.report(finding);
+            rules.used(s.entry);
         }
         if reported && !v.place.is_empty() {
             // What is done about the first use helps the later ones: a variable is reported once.
@@ -266,6 +268,7 @@ impl Interp<'_> {
         if self.module != 0 {
             return;
         }
+        self.setup.rules.used(c.entry);
         let rule = &self.setup.rules.rules[c.rule];
         let finding = RawFinding {
             rule: c.rule,
@@ -341,6 +344,7 @@ impl Interp<'_> {
         }
         let _ = owner;
         let sink = Sink {
+            entry: NO_ENTRY,
             bit,
             kind: sym("prototype"),
             arg: Selector::Value,
@@ -394,6 +398,7 @@ impl Interp<'_> {
             return;
         }
         let sink = Sink {
+            entry: NO_ENTRY,
             bit: bits,
             kind: sym("html"),
             arg: Selector::Value,
@@ -408,6 +413,7 @@ impl Interp<'_> {
     // ---- marks ------------------------------------------------------------------------------
 
     pub(super) fn mark(&mut self, m: &Mark, pos: Pos) {
+        self.setup.rules.used(m.entry);
         let route = self.record.route;
         if !self.record.facts.marks.iter().any(|f| f.kind == m.kind && f.pos == pos) {
             self.record.facts.marks.push(MarkFact { kind: m.kind, pos, route });

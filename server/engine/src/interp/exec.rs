@@ -415,6 +415,7 @@ impl Interp<'_> {
         if func.module != 0 {
             return;
         }
+        self.setup.rules.used(route.entry);
         let handler = (func.item, func.func.0);
         let pos = self.pos(span);
         self.record.facts.routes.push(super::RouteFact { pos, handler });

@@ -210,6 +210,9 @@ impl Interp<'_> {
                     s => site.select(s).map(|a| a.value.clone()),
                 };
                 if let Some(v) = v {
+                    if v.deep().0 & g.clears != 0 {
+                        self.setup.rules.used(g.entry);
+                    }
                     self.clear_value(&v, g.clears);
                 }
             }

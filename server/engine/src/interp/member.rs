@@ -170,6 +170,7 @@ impl Interp<'_> {
 
     /// Untrusted data enters.
     pub(super) fn enter(&mut self, value: &mut Value, source: &Source, pos: Pos) {
+        self.setup.rules.used(source.entry);
         value.taint |= !source.safe_for;
         value.sources |= source.bits;
         value.flow = Some(Flow::then(None, pos, Note::Source(value.path)));

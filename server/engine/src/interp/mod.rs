@@ -331,13 +331,15 @@ impl<'a> Interp<'a> {
         if aliases.is_empty() {
             return path;
         }
-        if let Some(to) = aliases.get(&path) {
+        if let Some((to, entry)) = aliases.get(&path) {
+            self.setup.rules.used(*entry);
             return *to;
         }
         let text = path.as_str();
         let mut end = text.len();
         while let Some(dot) = text[..end].rfind('.') {
-            if let Some(to) = Sym::existing(&text[..dot]).and_then(|p| aliases.get(&p)) {
+            if let Some((to, entry)) = Sym::existing(&text[..dot]).and_then(|p| aliases.get(&p)) {
+                self.setup.rules.used(*entry);
                 return sym(&format!("{to}{}", &text[dot..]));
             }
             end = dot;

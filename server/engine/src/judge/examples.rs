@@ -66,7 +66,7 @@ fn every_text_rule_can_be_filtered() {
     let (rules, _) = RuleSet::load(qualm_rules::FILES.iter().copied());
     for rule in &rules.rules {
         let RuleKind::Text { regexes, .. } = &rule.kind else { continue };
-        for regex in regexes {
+        for (regex, _) in regexes {
             assert!(regex.regex().is_some(), "{}: too large: {}", rule.id, regex.as_str());
             assert!(super::literals::required(regex.as_str()).is_some(), "{}: no literal is certain in {}", rule.id, regex.as_str());
         }

@@ -12,7 +12,7 @@ use crate::{
     finding::Finding,
     ir::{ExprKind, FuncId, Stmt, StmtKind, Unit},
     lang::{self, Language},
-    rules::{Pattern, RuleIx, RuleKind, RuleSet, Snippets},
+    rules::{EntryIx, Pattern, RuleIx, RuleKind, RuleSet, Snippets},
     syntax,
 };
 use rustc_hash::FxHashMap;
@@ -41,6 +41,7 @@ struct Snippet {
     rule: RuleIx,
     /// Which of the rule's lists of snippets it is from.
     part: usize,
+    entry: EntryIx,
     /// One unit: the items of the snippet in a function of their own.
     unit: Unit,
     body: Vec<Stmt>,
@@ -53,11 +54,12 @@ impl PatternRules {
         let mut errors = Vec::new();
         for (index, rule) in rules.rules.iter().enumerate() {
             let RuleKind::Pattern(all) = &rule.kind else { continue };
-            for (part, source) in all.iter().enumerate().flat_map(|(part, s)| s.any.iter().map(move |source| (part, source))) {
+            for (part, source) in all.iter().enumerate().flat_map(|(part, s)| s.any.iter().map(move |(text, entry)| (part, (text, *entry))))
+            {
                 let language = all[part].language;
-                match Snippet::lower(index, part, language, source) {
+                match Snippet::lower(index, part, language, source.0, source.1) {
                     Ok(snippet) => families.entry(language.info().models).or_default().add(snippet),
-                    Err(why) => errors.push(format!("{}: snippet of `{}` {why}: {}", rule.file, rule.id, source.trim())),
+                    Err(why) => errors.push(format!("{}: snippet of `{}` {why}: {}", rule.file, rule.id, source.0.trim())),
                 }
             }
         }
@@ -109,7 +111,7 @@ impl Family {
 }
 
 impl Snippet {
-    fn lower(rule: RuleIx, part: usize, language: Language, source: &str) -> Result<Self, &'static str> {
+    fn lower(rule: RuleIx, part: usize, language: Language, source: &str, entry: EntryIx) -> Result<Self, &'static str> {
         let body = structure::fill_holes(source.trim());
         // Inside a function so that it is one item, and `return` and `await` are at home.
         let text = if language == Language::Python {
@@ -129,7 +131,7 @@ impl Snippet {
         if body.is_empty() {
             return Err("says nothing");
         }
-        Ok(Self { rule, part, unit, body })
+        Ok(Self { rule, part, entry, unit, body })
     }
 }
 
@@ -201,6 +203,7 @@ impl<'a> Search<'a> {
         let span = span.start..span.start + line;
         if !self.found.iter().any(|f| f.rule == rule.id && f.span == span) {
             let mut new = finding(rule, span.clone(), &self.item[span]);
+            self.rules.used(snippet.entry);
             for (name, code) in bindings.all(self.item) {
                 new.message = new.message.replace(&format!("${name}"), code);
             }
@@ -215,11 +218,17 @@ mod tests {
     use crate::{
         ir::sym,
         judge::testing::{regex, rule, set, vet},
+        rules::NO_ENTRY,
     };
 
     fn found_where(snippet: &str, filters: &[(&str, &str)], code: &str) -> Vec<String> {
         let filters = filters.iter().map(|(name, r)| (sym(name), regex(r))).collect();
-        let kind = RuleKind::Pattern(vec![Snippets { language: Language::Python, any: vec![snippet.into()], filters, unless: Vec::new() }]);
+        let kind = RuleKind::Pattern(vec![Snippets {
+            language: Language::Python,
+            any: vec![(snippet.into(), NO_ENTRY)],
+            filters,
+            unless: Vec::new(),
+        }]);
         assert_eq!(PatternRules::compile(set(vec![rule("r", kind.clone())])).1, Vec::<String>::new());
         vet(vec![rule("r", kind)], Language::Python, code).into_iter().map(|f| f.1).collect()
     }
@@ -262,7 +271,7 @@ mod tests {
         for bad in ["def (:", "", "..."] {
             let kind = RuleKind::Pattern(vec![Snippets {
                 language: Language::Python,
-                any: vec![bad.into()],
+                any: vec![(bad.into(), NO_ENTRY)],
                 filters: Vec::new(),
                 unless: Vec::new(),
             }]);

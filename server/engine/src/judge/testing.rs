@@ -4,7 +4,7 @@ use crate::{
     analysis::{Engine, Foreign, SourceFile},
     finding::{Confidence, Finding, Persona, Severity},
     lang::Language,
-    rules::{Models, Pattern, Rule, RuleKind, RuleSet, TextPlace},
+    rules::{Models, NO_ENTRY, Pattern, Rule, RuleKind, RuleSet, TextPlace},
 };
 use std::sync::Arc;
 
@@ -34,7 +34,7 @@ pub(super) fn rule(id: &str, kind: RuleKind) -> Rule {
 }
 
 pub(super) fn text(id: &str, place: TextPlace, source: &str) -> Rule {
-    rule(id, RuleKind::Text { places: vec![place], regexes: vec![regex(source)], entropy: None, not: Vec::new(), files: None })
+    rule(id, RuleKind::Text { places: vec![place], regexes: vec![(regex(source), NO_ENTRY)], entropy: None, not: Vec::new(), files: None })
 }
 
 pub(super) fn set(mut rules: Vec<Rule>) -> Arc<RuleSet> {

@@ -8,7 +8,7 @@ use crate::{
     finding::Finding,
     items,
     lang::Language,
-    rules::{Pattern, Rule, RuleIx, RuleKind, RuleSet, TextPlace},
+    rules::{EntryIx, Pattern, Rule, RuleIx, RuleKind, RuleSet, TextPlace},
 };
 use aho_corasick::{AhoCorasick, MatchKind};
 use std::{ops::Range, sync::Arc};
@@ -61,6 +61,7 @@ struct Hit {
 struct Entry {
     rule: RuleIx,
     regex: Pattern,
+    shown_by: EntryIx,
     place: TextPlace,
 }
 
@@ -142,7 +143,7 @@ impl TextRules {
             }
             for &place in places {
                 let to = if place == TextPlace::File { &mut files } else { &mut items };
-                to.extend(regexes.iter().map(|regex| Entry { rule: index, regex: regex.clone(), place }));
+                to.extend(regexes.iter().map(|(regex, entry)| Entry { rule: index, regex: regex.clone(), shown_by: *entry, place }));
             }
         }
         Self { rules, items: Scanner::build(items), files: Scanner::build(files) }
@@ -153,7 +154,7 @@ impl TextRules {
     pub fn item(&self, language: Language, path: &str, text: &str, node: Node<'_>) -> Vec<Finding> {
         let Some(item) = text.get(node.byte_range()) else { return Vec::new() };
         let mut places: Option<Places> = None;
-        let mut found = Found::default();
+        let mut found = Found::new(&self.rules);
         for entry in self.items.candidates(item) {
             let rule = &self.rules.rules[entry.rule];
             if !applies(rule, Some(language), path) {
@@ -185,7 +186,7 @@ impl TextRules {
 
     fn matches(&self, path: &str, text: &str, candidates: Vec<&Entry>) -> Vec<Finding> {
         let language = Language::by_path(path);
-        let mut found = Found::default();
+        let mut found = Found::new(&self.rules);
         for entry in candidates {
             let rule = &self.rules.rules[entry.rule];
             if applies(rule, language, path) {
@@ -208,31 +209,37 @@ fn applies(rule: &Rule, language: Option<Language>, path: &str) -> bool {
 }
 
 /// Findings of one text, overlapping ones of the same rule merged into the first.
-#[derive(Default)]
-struct Found(Vec<Finding>);
+struct Found<'r> {
+    rules: &'r RuleSet,
+    findings: Vec<Finding>,
+}
 
-impl Found {
+impl<'r> Found<'r> {
+    fn new(rules: &'r RuleSet) -> Self {
+        Self { rules, findings: Vec::new() }
+    }
+
     fn add(&mut self, new: Finding) {
         let overlaps = |f: &Finding| f.rule == new.rule && f.span.start < new.span.end && new.span.start < f.span.end;
-        if !self.0.iter().any(overlaps) {
-            self.0.push(new);
+        if !self.findings.iter().any(overlaps) {
+            self.findings.push(new);
         }
     }
 
     fn finish(mut self) -> Vec<Finding> {
-        self.0.sort_by(|a, b| (a.span.start, a.span.end, &a.rule).cmp(&(b.span.start, b.span.end, &b.rule)));
-        self.0
+        self.findings.sort_by(|a, b| (a.span.start, a.span.end, &a.rule).cmp(&(b.span.start, b.span.end, &b.rule)));
+        self.findings
     }
 }
 
-fn search(rule: &Rule, entry: &Entry, item: &str, ranges: &[Range<usize>], found: &mut Found) {
+fn search(rule: &Rule, entry: &Entry, item: &str, ranges: &[Range<usize>], found: &mut Found<'_>) {
     for range in ranges {
         search_in(rule, entry, item, item, range.clone(), found);
     }
 }
 
 /// Matches `entry` in `text[range]`; `original` has the same length and is what the finding shows.
-fn search_in(rule: &Rule, entry: &Entry, text: &str, original: &str, range: Range<usize>, found: &mut Found) {
+fn search_in(rule: &Rule, entry: &Entry, text: &str, original: &str, range: Range<usize>, found: &mut Found<'_>) {
     let RuleKind::Text { entropy, not, .. } = &rule.kind else { return };
     let Some(part) = text.get(range.clone()) else { return };
     let Some(machine) = entry.regex.regex() else { return };
@@ -243,6 +250,7 @@ fn search_in(rule: &Rule, entry: &Entry, text: &str, original: &str, range: Rang
         if entropy.is_some_and(|least| bits(shown) < least) || harmless(not, original, &span) {
             continue;
         }
+        found.rules.used(entry.shown_by);
         found.add(finding(rule, span, shown));
     }
 }
@@ -348,7 +356,10 @@ impl Places {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::judge::testing::{regex, rule, set, text, vet};
+    use crate::{
+        judge::testing::{regex, rule, set, text, vet},
+        rules::NO_ENTRY,
+    };
     use TextPlace::{Code, Comment, File, String};
 
     const PYTHON: &str = "marker = 'marker one' + f'{marker} two'  # marker three\n";
@@ -372,7 +383,7 @@ mod tests {
     fn value_entropy_and_not_narrow_a_match() {
         let kind = |entropy, not: &[&str]| RuleKind::Text {
             places: vec![String],
-            regexes: vec![regex("key-(?P<value>[a-z0-9]{8})")],
+            regexes: vec![(regex("key-(?P<value>[a-z0-9]{8})"), NO_ENTRY)],
             entropy,
             not: not.iter().map(|n| regex(n)).collect(),
             files: None,
@@ -388,7 +399,7 @@ mod tests {
     fn file_rules_keep_to_their_paths_and_know_no_grammar() {
         let kind = RuleKind::Text {
             places: vec![File],
-            regexes: vec![regex("(?i)ignore all")],
+            regexes: vec![(regex("(?i)ignore all"), NO_ENTRY)],
             entropy: None,
             not: Vec::new(),
             files: Some(regex(r"\.md$")),

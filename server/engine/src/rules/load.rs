@@ -1,9 +1,9 @@
-//! From files to tables. A file with a mistake is left out and reported; the others are used.
+//! From files to tables. A file with a mistake is left out whole and reported; the others are used.
 
 use super::{
-    App, CallRoles, Change, Clause, Condition, Const, Destination, FixSpec, Guard, Mark, MemberRoles, Missing, Models, ParamType, PathSet,
-    Pattern, Propagate, Recipe, Route, Rule, RuleKind, RuleSet, Sanitizer, Scope, Selector, Sink, SinkBits, Snippets, Source, SourceBits,
-    Subject, Test, TextPlace, markdown, paths, raw,
+    App, CallRoles, Change, Clause, Condition, Const, Destination, Entry, EntryIx, FixSpec, Guard, Mark, MemberRoles, Missing, Models,
+    ParamType, PathSet, Pattern, Propagate, Recipe, Route, Rule, RuleKind, RuleSet, Sanitizer, Scope, Selector, Sink, SinkBits, Snippets,
+    Source, SourceBits, Subject, Test, TextPlace, markdown, paths, raw,
 };
 use crate::{
     finding::{Confidence, Persona},
@@ -34,37 +34,42 @@ type Wrong = String;
 
 impl RuleSet {
     /// Reads rules (`*.md`) and models (`models/<language>/*.toml`); other files are ignored. A rule with the id of an
-    /// earlier one replaces it.
+    /// earlier one replaces it; a model that is given twice counts once.
     pub fn load<'f>(files: impl IntoIterator<Item = (&'f str, &'f str)>) -> (RuleSet, Vec<RuleError>) {
-        let mut loader = Loader::default();
-        for family in FAMILIES {
-            loader.set.models.insert(family, Models::default());
-        }
-        // Kinds that the interpreter itself knows.
-        for kind in ["html", "size", "prototype"] {
-            let _ = loader.sink_kind(kind);
-        }
-        for kind in ["request", "stored", "param"] {
-            let _ = loader.source_kind(kind);
-        }
         let files: Vec<(&str, &str)> = files.into_iter().collect();
-        let mut rules = BTreeMap::new();
+        let (mut models, mut rules, mut errors) = (Vec::new(), BTreeMap::new(), Vec::new());
         for (name, read) in read_all(&files) {
             match read {
                 Read::Nothing => {}
-                Read::TooLarge => loader.error(name, 1, format!("larger than {MAX_FILE} bytes")),
-                Read::Model(text, model) => loader.model_file(name, text, model),
+                Read::TooLarge => errors.push(error(name, 1, format!("larger than {MAX_FILE} bytes"))),
+                // The pack tested as a folder is there twice.
+                Read::Model(text, Ok(_)) if models.iter().any(|(n, t, _)| (*n, *t) == (name, text)) => {}
+                Read::Model(text, Ok(model)) => models.push((name, text, model)),
+                Read::Model(text, Err(e)) => {
+                    let (line, message) = toml_error(&e, text, 1);
+                    errors.push(error(name, line, message));
+                }
                 Read::Rule(rule) => {
                     let stem = name.rsplit(['/', '\\']).next().unwrap_or(name).trim_end_matches(".md");
                     rules.insert(stem, (name, rule));
                 }
             }
         }
+        // A model file with a mistake is left out whole: what was read up to there is forgotten by beginning anew.
+        let mut loader = loop {
+            let mut loader = Loader::new();
+            let wrong =
+                models.iter().enumerate().find_map(|(i, (name, text, model))| Some((i, loader.model_file(name, text, model).err()?)));
+            let Some((i, (line, message))) = wrong else { break loader };
+            let (name, ..) = models.remove(i);
+            errors.push(error(name, line, message));
+        };
+        loader.errors = errors;
         for (stem, (name, rule)) in rules {
             let before = loader.snapshot();
             if let Err((line, message)) = rule.and_then(|r| loader.rule_file(stem, name, *r)) {
                 loader.restore(before);
-                loader.error(name, line, message);
+                loader.errors.push(error(name, line, message));
             }
         }
         loader.finish()
@@ -109,7 +114,8 @@ fn read_all<'f>(files: &[(&'f str, &'f str)]) -> Vec<(&'f str, Read<'f>)> {
 }
 
 fn read<'f>(name: &str, text: &'f str) -> Read<'f> {
-    let (model, rule) = (is(name, "toml") && name.contains("models/"), is(name, "md") && !name.ends_with("README.md"));
+    let (model, rule) =
+        (is(name, "toml") && name.contains("models/"), is(name, "md") && !name.contains("models/") && !name.ends_with("README.md"));
     if !model && !rule {
         Read::Nothing
     } else if text.len() > MAX_FILE {
@@ -145,18 +151,61 @@ enum ClauseKind {
     Fallback,
 }
 
+fn error(file: &str, line: usize, message: String) -> RuleError {
+    RuleError { file: file.to_string(), line, message }
+}
+
+/// The lines of the tables of a file, to find the n-th of a name.
+struct Tables<'t> {
+    file: Arc<str>,
+    lines: Vec<(&'t str, usize)>,
+}
+
+impl<'t> Tables<'t> {
+    /// `first` is the line of the text's first line.
+    fn of(file: &str, text: &'t str, first: usize) -> Self {
+        let lines = text.lines().enumerate();
+        let tables = lines.filter_map(|(i, l)| Some((l.strip_prefix('[')?.trim_end().trim_matches(['[', ']']), first + i)));
+        Self { file: file.into(), lines: tables.collect() }
+    }
+
+    fn line(&self, table: &str, nth: usize) -> usize {
+        self.lines.iter().filter(|(name, _)| *name == table).nth(nth).map_or(1, |(_, line)| *line)
+    }
+}
+
 impl Loader {
-    fn error(&mut self, file: &str, line: usize, message: String) {
-        self.errors.push(RuleError { file: file.to_string(), line, message });
+    fn new() -> Self {
+        let mut loader = Self::default();
+        for family in FAMILIES {
+            loader.set.models.insert(family, Models::default());
+        }
+        // Kinds that the interpreter itself knows.
+        for kind in ["html", "size", "prototype"] {
+            let _ = loader.sink_kind(kind);
+        }
+        for kind in ["request", "stored", "param"] {
+            let _ = loader.source_kind(kind);
+        }
+        loader
     }
 
-    fn snapshot(&self) -> (usize, usize) {
-        (self.set.rules.len(), self.clauses.len())
+    fn snapshot(&self) -> (usize, usize, usize) {
+        (self.set.rules.len(), self.clauses.len(), self.set.entries.len())
     }
 
-    fn restore(&mut self, at: (usize, usize)) {
+    fn restore(&mut self, at: (usize, usize, usize)) {
         self.set.rules.truncate(at.0);
         self.clauses.truncate(at.1);
+        self.set.entries.truncate(at.2);
+    }
+
+    /// Notes the n-th table of a name; `part` is what in it, from 1 on, or 0 for the whole.
+    fn entry(&mut self, tables: &Tables<'_>, table: &'static str, nth: usize, part: usize, untested: Option<&String>) -> EntryIx {
+        let entries = &mut self.set.entries;
+        let (line, untested) = (tables.line(table, nth), untested.map(|why| why.as_str().into()));
+        entries.push(Entry { file: tables.file.clone(), table, line, part, untested });
+        entries.len() as EntryIx - 1
     }
 
     fn pattern(&mut self, text: &str) -> Result<Pattern, Wrong> {
@@ -209,45 +258,32 @@ impl Loader {
 
     // ---- models -------------------------------------------------------------------------------
 
-    fn model_file(&mut self, name: &str, text: &str, model: Result<Box<raw::Model>, toml::de::Error>) {
-        let model = match model {
-            Ok(m) => m,
-            Err(e) => {
-                let (line, message) = toml_error(&e, text, 1);
-                return self.error(name, line, message);
-            }
-        };
+    fn model_file(&mut self, name: &str, text: &str, model: &raw::Model) -> Result<(), markdown::Problem> {
         let folder = name.rsplit('/').nth(1).unwrap_or_default().to_string();
         let families: Vec<&'static str> = match FAMILIES.iter().find(|f| **f == folder) {
             Some(f) => vec![f],
             None if folder == "any" => FAMILIES.to_vec(),
             None => {
-                return self.error(
-                    name,
-                    1,
-                    format!("models stand in models/python, models/javascript or models/any, not in models/{folder}"),
-                );
+                return Err((1, format!("models stand in models/python, models/javascript or models/any, not in models/{folder}")));
             }
         };
-        if let Err((what, message)) = self.model(&families, &model) {
-            // The n-th table of that name.
-            let line =
-                text.lines().enumerate().filter(|(_, l)| l.trim() == format!("[[{}]]", what.0)).nth(what.1).map_or(1, |(i, _)| i + 1);
-            self.error(name, line, message);
-        }
+        let tables = Tables::of(name, text, 1);
+        self.model(&families, &tables, model).map_err(|((table, nth), message)| (tables.line(table, nth), message))
     }
 
-    fn model(&mut self, families: &[&'static str], m: &raw::Model) -> Result<(), ((&'static str, usize), String)> {
+    fn model(&mut self, families: &[&'static str], tables: &Tables<'_>, m: &raw::Model) -> Result<(), ((&'static str, usize), String)> {
         macro_rules! each {
             ($name:literal, $list:expr, $f:expr) => {
                 for (i, entry) in $list.iter().enumerate() {
+                    let index = self.entry(tables, $name, i, 0, entry.untested.as_ref());
                     #[allow(clippy::redundant_closure_call)]
-                    $f(self, entry).map_err(|e: Wrong| (($name, i), e))?;
+                    $f(self, entry, index).map_err(|e: Wrong| (($name, i), e))?;
                 }
             };
         }
-        each!("source", m.source, |me: &mut Self, s: &raw::Source| {
+        each!("source", m.source, |me: &mut Self, s: &raw::Source, entry: EntryIx| {
             let source = Source {
+                entry,
                 bits: me.source_kind(s.kind.as_deref().unwrap_or("request"))?,
                 safe_for: me.clears(&s.safe_for)?,
                 argument: s.argument.as_ref().map(selector),
@@ -257,35 +293,36 @@ impl Loader {
             me.calls(families, &s.call, |r| r.sources.push(source.clone()))?;
             me.members(families, &s.path, |r| r.sources.push(source.clone()))
         });
-        each!("returns", m.returns, |me: &mut Self, r: &raw::Returns| {
+        each!("returns", m.returns, |me: &mut Self, r: &raw::Returns, entry: EntryIx| {
             let set = paths::expand(&r.call.to_vec())?;
             let ty = sym(&r.ty);
             if !r.when.is_empty() {
                 return Err("`returns` takes no conditions".to_string());
             }
             for models in me.family(families) {
-                models.returns.extend(set.exact.iter().map(|p| (*p, ty)));
-                models.method_returns.extend(set.members.iter().map(|p| (*p, ty)));
+                models.returns.extend(set.exact.iter().map(|p| (*p, (ty, entry))));
+                models.method_returns.extend(set.members.iter().map(|p| (*p, (ty, entry))));
             }
             Ok(())
         });
-        each!("alias", m.alias, |me: &mut Self, a: &raw::Alias| {
+        each!("alias", m.alias, |me: &mut Self, a: &raw::Alias, entry: EntryIx| {
             let set = paths::expand(&a.from.to_vec())?;
             for models in me.family(families) {
-                models.aliases.extend(set.exact.iter().map(|p| (*p, sym(&a.to))));
+                models.aliases.extend(set.exact.iter().map(|p| (*p, (sym(&a.to), entry))));
             }
             Ok(())
         });
-        each!("param", m.param, |me: &mut Self, p: &raw::Param| {
+        each!("param", m.param, |me: &mut Self, p: &raw::Param, entry: EntryIx| {
             for models in me.family(families) {
-                models.params.push(ParamType { name: sym(&p.name), with: p.with.iter().map(|w| sym(w)).collect(), ty: sym(&p.ty) });
+                models.params.push(ParamType { entry, name: sym(&p.name), with: p.with.iter().map(|w| sym(w)).collect(), ty: sym(&p.ty) });
             }
             Ok(())
         });
-        each!("sink", m.sink, |me: &mut Self, s: &raw::Sink| {
+        each!("sink", m.sink, |me: &mut Self, s: &raw::Sink, entry: EntryIx| {
             some(&[&s.call, &s.assign], "call or assign")?;
             let unknown = s.call.to_vec().iter().chain(&s.assign.to_vec()).any(|p| p.starts_with("*."));
             let sink = Sink {
+                entry,
                 bit: me.sink_kind(&s.kind)?,
                 kind: sym(&s.kind),
                 arg: s.arg.as_ref().map_or(Selector::Value, selector),
@@ -300,12 +337,14 @@ impl Loader {
             me.calls(families, &s.call, |r| r.sinks.push(sink.clone()))?;
             me.members(families, &s.assign, |r| r.sinks.push(sink.clone()))
         });
-        each!("sanitizer", m.sanitizer, |me: &mut Self, s: &raw::Sanitizer| {
-            let sanitizer = Sanitizer { clears: me.clears(&s.clears)?, arg: s.arg.as_ref().map(selector), when: me.conditions(&s.when)? };
+        each!("sanitizer", m.sanitizer, |me: &mut Self, s: &raw::Sanitizer, entry: EntryIx| {
+            let sanitizer =
+                Sanitizer { entry, clears: me.clears(&s.clears)?, arg: s.arg.as_ref().map(selector), when: me.conditions(&s.when)? };
             me.calls(families, &s.call, |r| r.sanitizers.push(sanitizer.clone()))
         });
-        each!("guard", m.guard, |me: &mut Self, g: &raw::Guard| {
+        each!("guard", m.guard, |me: &mut Self, g: &raw::Guard, entry: EntryIx| {
             let guard = Guard {
+                entry,
                 clears: me.clears(&g.clears)?,
                 arg: selector(&g.arg),
                 holds: g.holds.unwrap_or(true),
@@ -314,7 +353,7 @@ impl Loader {
             };
             me.calls(families, &g.call, |r| r.guards.push(guard.clone()))
         });
-        each!("propagate", m.propagate, |me: &mut Self, p: &raw::Propagate| {
+        each!("propagate", m.propagate, |me: &mut Self, p: &raw::Propagate, entry: EntryIx| {
             let to = match &p.to {
                 raw::Target::Index(i) => Destination::Arg(*i),
                 raw::Target::Name(n) => match n.as_str() {
@@ -331,16 +370,25 @@ impl Loader {
                     },
                 },
             };
-            let propagate = Propagate { from: selector(&p.from), to };
+            let propagate = Propagate { entry, from: selector(&p.from), to };
             me.calls(families, &p.call, |r| r.propagates.push(propagate.clone()))
         });
-        each!("state", m.state, |me: &mut Self, s: &raw::Returns| {
-            let state = super::State { ty: sym(&s.ty), when: me.conditions(&s.when)? };
+        each!("state", m.state, |me: &mut Self, s: &raw::Returns, entry: EntryIx| {
+            let state = super::State { entry, ty: sym(&s.ty), when: me.conditions(&s.when)? };
             me.calls(families, &s.call, |r| r.states.push(state.clone()))
         });
-        each!("route", m.route, |me: &mut Self, r: &raw::Route| {
+        for (i, s) in m.signature.iter().enumerate() {
+            let set = paths::expand(&s.call.to_vec()).map_err(|e| (("signature", i), e))?;
+            let params: Arc<[Sym]> = s.params.iter().map(|p| sym(p)).collect();
+            for models in self.family(families) {
+                models.signatures.extend(set.exact.iter().map(|p| (*p, params.clone())));
+                models.method_signatures.extend(set.members.iter().map(|p| (*p, params.clone())));
+            }
+        }
+        each!("route", m.route, |me: &mut Self, r: &raw::Route, entry: EntryIx| {
             some(&[&r.decorator, &r.call], "decorator or call")?;
             let route = Route {
+                entry,
                 path_arg: r.path_arg.as_ref().map(selector),
                 params: r.params.iter().map(|p| sym(p)).collect(),
                 tainted_params: r.tainted_params,
@@ -355,12 +403,12 @@ impl Loader {
             }
             Ok(())
         });
-        each!("app", m.app, |me: &mut Self, a: &raw::App| {
+        each!("app", m.app, |me: &mut Self, a: &raw::App, entry: EntryIx| {
             let app: App = sym(&a.framework);
-            me.calls(families, &a.call, |r| r.app = Some(app))
+            me.calls(families, &a.call, |r| r.app = Some((app, entry)))
         });
-        each!("mark", m.mark, |me: &mut Self, k: &raw::Mark| {
-            let mark = Mark { kind: sym(&k.kind), when: me.conditions(&k.when)? };
+        each!("mark", m.mark, |me: &mut Self, k: &raw::Mark, entry: EntryIx| {
+            let mark = Mark { entry, kind: sym(&k.kind), when: me.conditions(&k.when)? };
             me.calls(families, &k.call, |r| r.marks.push(mark.clone()))?;
             me.members(families, &k.path, |r| r.read_marks.push(mark.clone()))?;
             me.members(families, &k.assign, |r| r.assign_marks.push(mark.clone()))?;
@@ -495,7 +543,8 @@ impl Loader {
         let families: Vec<&'static str> =
             FAMILIES.into_iter().filter(|f| languages.is_empty() || languages.iter().any(|l| l.info().models == *f)).collect();
         let index = self.set.rules.len();
-        let kind = self.rule_kind(&raw, index, &families).map_err(|(key, e)| (at(key), e))?;
+        let tables = Tables::of(name, page.front, page.front_line);
+        let kind = self.rule_kind(&raw, index, &families, &tables).map_err(|(key, e)| (at(key), e))?;
         let fixes = match &raw.fix {
             Some(f) => f.to_vec().iter().map(fix).collect::<Result<_, _>>().map_err(|e| (at("[fix").max(at("[[fix")), e))?,
             None => Vec::new(),
@@ -521,7 +570,13 @@ impl Loader {
         Ok(())
     }
 
-    fn rule_kind(&mut self, raw: &raw::Rule, index: usize, families: &[&'static str]) -> Result<RuleKind, (&'static str, String)> {
+    fn rule_kind(
+        &mut self,
+        raw: &raw::Rule,
+        index: usize,
+        families: &[&'static str],
+        tables: &Tables<'_>,
+    ) -> Result<RuleKind, (&'static str, String)> {
         let clauses = !(raw.call.is_empty() && raw.assign.is_empty() && raw.fallback.is_empty());
         let kinds = [
             raw.taint.is_some(),
@@ -559,18 +614,19 @@ impl Loader {
             });
         }
         if clauses {
-            for (list, kind, key) in [
-                (&raw.call, ClauseKind::Call, "[[call]]"),
-                (&raw.assign, ClauseKind::Assign, "[[assign]]"),
-                (&raw.fallback, ClauseKind::Fallback, "[[fallback]]"),
+            for (list, kind, key, table) in [
+                (&raw.call, ClauseKind::Call, "[[call]]", "call"),
+                (&raw.assign, ClauseKind::Assign, "[[assign]]", "assign"),
+                (&raw.fallback, ClauseKind::Fallback, "[[fallback]]", "fallback"),
             ] {
-                for c in list {
+                for (nth, c) in list.iter().enumerate() {
                     let set = paths::expand(&c.path.to_vec()).map_err(|e| (key, e))?;
                     let empty = set.exact.is_empty() && set.members.is_empty() && set.prefixes.is_empty();
                     if empty && (kind != ClauseKind::Assign || c.name.is_none()) {
                         return Err((key, "a clause needs `path` (an assign clause: `path` or `name`)".into()));
                     }
                     let clause = Clause {
+                        entry: self.entry(tables, table, nth, 0, c.untested.as_ref()),
                         rule: index,
                         when: self.conditions(&c.when).map_err(|e| (key, e))?,
                         report: c.report.as_ref().map(selector),
@@ -582,13 +638,15 @@ impl Loader {
             return Ok(RuleKind::Clauses);
         }
         if let Some(p) = &raw.pattern {
-            return p.to_vec().iter().map(|s| snippets(self, s)).collect::<Result<_, _>>().map(RuleKind::Pattern);
+            let parts = p.to_vec();
+            let parts = parts.iter().enumerate();
+            return parts.map(|(nth, s)| snippets(self, s, tables, nth)).collect::<Result<_, _>>().map(RuleKind::Pattern);
         }
         if let Some(m) = &raw.missing {
             return missing(m).map(RuleKind::Missing).map_err(|e| ("[missing]", e));
         }
         if let Some(t) = &raw.text {
-            return text_rule(self, t).map_err(|e| ("[text]", e));
+            return text_rule(self, t, tables).map_err(|e| ("[text]", e));
         }
         if let Some(c) = &raw.change {
             if c.added.is_none() && c.removed.is_none() {
@@ -644,6 +702,7 @@ impl Loader {
             }
         }
         for models in self.set.models.values_mut() {
+            name_arguments(models);
             let request = self.set.source_kinds.iter().position(|k| *k == "request").map_or(0, |i| 1 << i);
             let heads =
                 models.members.iter().filter(|(_, r)| r.sources.iter().any(|s| s.bits == request)).filter_map(|(p, _)| p.rsplit_once('.'));
@@ -658,6 +717,68 @@ impl Loader {
         }
         (self.set, self.errors)
     }
+}
+
+/// Where the signature of a function is known, an argument is the same by position and by name.
+fn name_arguments(models: &mut Models) {
+    let Models { calls, methods, signatures, method_signatures, .. } = models;
+    let exact = calls.iter_mut().filter_map(|(path, roles)| Some((roles, signatures.get(path)?)));
+    let members = methods.iter_mut().filter_map(|(name, roles)| Some((roles, method_signatures.get(name)?)));
+    for (roles, params) in exact.chain(members) {
+        let name = |s: &mut Selector| *s = by_name_too(s, params);
+        roles.sinks.iter_mut().for_each(|s| name(&mut s.arg));
+        roles.sources.iter_mut().filter_map(|s| s.argument.as_mut()).for_each(name);
+        roles.sanitizers.iter_mut().filter_map(|s| s.arg.as_mut()).for_each(name);
+        roles.guards.iter_mut().for_each(|g| name(&mut g.arg));
+        roles.propagates.iter_mut().for_each(|p| name(&mut p.from));
+        roles.routes.iter_mut().filter_map(|r| r.path_arg.as_mut()).for_each(name);
+        roles.clauses.iter_mut().filter_map(|c| c.report.as_mut()).for_each(name);
+        let conditions = roles.sinks.iter_mut().map(|x| &mut x.when);
+        let conditions = conditions.chain(roles.sources.iter_mut().map(|x| &mut x.when));
+        let conditions = conditions.chain(roles.sanitizers.iter_mut().map(|x| &mut x.when));
+        let conditions = conditions.chain(roles.guards.iter_mut().map(|x| &mut x.when));
+        let conditions = conditions.chain(roles.states.iter_mut().map(|x| &mut x.when));
+        let conditions = conditions.chain(roles.marks.iter_mut().map(|x| &mut x.when));
+        for condition in conditions.chain(roles.clauses.iter_mut().map(|x| &mut x.when)).flatten() {
+            if let Condition::Arg { selector, .. } = condition {
+                name(selector);
+            }
+        }
+    }
+}
+
+/// The selector with the other spelling of each of its arguments.
+fn by_name_too(selector: &Selector, params: &[Sym]) -> Selector {
+    let all = match selector {
+        Selector::First(all) => all.as_slice(),
+        one => std::slice::from_ref(one),
+    };
+    let (mut sure, mut spread) = (Vec::new(), Vec::new());
+    for one in all {
+        match one {
+            Selector::Index(i) => {
+                let name = params.get(*i).filter(|p| !p.is_empty() && !p.starts_with('*'));
+                sure.push(Selector::Position(*i));
+                sure.extend(name.map(|p| Selector::Keyword(*p)));
+                spread.push(one.clone());
+            }
+            Selector::Keyword(k) => {
+                sure.push(one.clone());
+                sure.extend(params.iter().position(|p| p == k).map(Selector::Position));
+            }
+            other => sure.push(other.clone()),
+        }
+    }
+    // `f(*args)` may hold any of them: only when nothing else is there.
+    sure.append(&mut spread);
+    let mut known = Vec::new();
+    sure.retain(|s| {
+        !known.contains(s) && {
+            known.push(s.clone());
+            true
+        }
+    });
+    if let [_] = known[..] { sure.remove(0) } else { Selector::First(sure) }
 }
 
 fn some(lists: &[&raw::Many<String>], names: &str) -> Result<(), Wrong> {
@@ -736,7 +857,7 @@ fn missing(m: &raw::Missing) -> Result<Missing, Wrong> {
     })
 }
 
-fn snippets(loader: &mut Loader, raw: &raw::PatternRule) -> Result<Snippets, (&'static str, String)> {
+fn snippets(loader: &mut Loader, raw: &raw::PatternRule, tables: &Tables<'_>, nth: usize) -> Result<Snippets, (&'static str, String)> {
     let Some(language) = Language::by_name(&raw.language) else {
         return Err(("language", format!("unknown language `{}`", raw.language)));
     };
@@ -744,10 +865,12 @@ fn snippets(loader: &mut Loader, raw: &raw::PatternRule) -> Result<Snippets, (&'
         list.iter().map(|(name, text)| Ok((sym(name), loader.pattern(text).map_err(|e| (key, e))?))).collect::<Result<Vec<_>, _>>()
     };
     let (filters, unless) = (compiled(&raw.filters, "where")?, compiled(&raw.unless, "unless")?);
-    Ok(Snippets { language, any: raw.any.iter().map(|s| Arc::from(s.as_str())).collect(), filters, unless })
+    let snippets = raw.any.iter().enumerate();
+    let any = snippets.map(|(i, s)| (Arc::from(s.as_str()), loader.entry(tables, "pattern", nth, i + 1, raw.untested.as_ref()))).collect();
+    Ok(Snippets { language, any, filters, unless })
 }
 
-fn text_rule(loader: &mut Loader, t: &raw::Text) -> Result<RuleKind, Wrong> {
+fn text_rule(loader: &mut Loader, t: &raw::Text, tables: &Tables<'_>) -> Result<RuleKind, Wrong> {
     let mut places = Vec::new();
     for p in &t.places {
         places.push(match p.as_str() {
@@ -758,7 +881,12 @@ fn text_rule(loader: &mut Loader, t: &raw::Text) -> Result<RuleKind, Wrong> {
             other => return Err(format!("unknown place `{other}`; known: string, comment, code, file")),
         });
     }
-    let regexes = t.regex.to_vec().iter().map(|r| loader.pattern(r)).collect::<Result<Vec<_>, _>>()?;
+    let expressions = t.regex.to_vec();
+    let regexes = expressions.iter().enumerate().map(|(i, r)| {
+        let pattern = loader.pattern(r)?;
+        Ok::<_, Wrong>((pattern, loader.entry(tables, "text", 0, i + 1, t.untested.as_ref())))
+    });
+    let regexes = regexes.collect::<Result<Vec<_>, _>>()?;
     if places.is_empty() || regexes.is_empty() {
         return Err("`in` and `regex` must not be empty".to_string());
     }

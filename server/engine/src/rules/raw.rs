@@ -90,6 +90,8 @@ pub(super) struct Model {
     #[serde(default)]
     pub state: Vec<Returns>,
     #[serde(default)]
+    pub signature: Vec<Signature>,
+    #[serde(default)]
     pub route: Vec<Route>,
     #[serde(default)]
     pub app: Vec<App>,
@@ -106,6 +108,7 @@ pub(super) struct Model {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Source {
+    pub untested: Option<String>,
     pub kind: Option<String>,
     #[serde(default)]
     pub path: Many<String>,
@@ -121,6 +124,7 @@ pub(super) struct Source {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Returns {
+    pub untested: Option<String>,
     pub call: Many<String>,
     #[serde(rename = "type")]
     pub ty: String,
@@ -130,7 +134,15 @@ pub(super) struct Returns {
 
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
+pub(super) struct Signature {
+    pub call: Many<String>,
+    pub params: Vec<String>,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(super) struct Alias {
+    pub untested: Option<String>,
     pub from: Many<String>,
     pub to: String,
 }
@@ -138,6 +150,7 @@ pub(super) struct Alias {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Param {
+    pub untested: Option<String>,
     pub name: String,
     #[serde(default)]
     pub with: Vec<String>,
@@ -148,6 +161,7 @@ pub(super) struct Param {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Sink {
+    pub untested: Option<String>,
     pub kind: String,
     #[serde(default)]
     pub call: Many<String>,
@@ -165,6 +179,7 @@ pub(super) struct Sink {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Sanitizer {
+    pub untested: Option<String>,
     pub call: Many<String>,
     pub clears: Vec<String>,
     pub arg: Option<Selector>,
@@ -175,6 +190,7 @@ pub(super) struct Sanitizer {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Guard {
+    pub untested: Option<String>,
     pub call: Many<String>,
     pub arg: Selector,
     pub clears: Vec<String>,
@@ -188,6 +204,7 @@ pub(super) struct Guard {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Propagate {
+    pub untested: Option<String>,
     pub call: Many<String>,
     pub from: Selector,
     pub to: Target,
@@ -204,6 +221,7 @@ pub(super) enum Target {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Route {
+    pub untested: Option<String>,
     #[serde(default)]
     pub decorator: Many<String>,
     #[serde(default)]
@@ -219,6 +237,7 @@ pub(super) struct Route {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct App {
+    pub untested: Option<String>,
     pub call: Many<String>,
     pub framework: String,
 }
@@ -226,6 +245,7 @@ pub(super) struct App {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Mark {
+    pub untested: Option<String>,
     pub kind: String,
     #[serde(default)]
     pub call: Many<String>,
@@ -283,6 +303,7 @@ pub(super) struct Taint {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Clause {
+    pub untested: Option<String>,
     #[serde(default)]
     pub path: Many<String>,
     pub name: Option<String>,
@@ -294,6 +315,7 @@ pub(super) struct Clause {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct PatternRule {
+    pub untested: Option<String>,
     pub any: Vec<String>,
     #[serde(default, rename = "where")]
     pub filters: std::collections::BTreeMap<String, String>,
@@ -316,6 +338,7 @@ pub(super) struct Missing {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Text {
+    pub untested: Option<String>,
     #[serde(rename = "in")]
     pub places: Vec<String>,
     pub regex: Many<String>,

@@ -1,6 +1,7 @@
 //! Compiled rules and models: what the interpreter and the judges look things up in. Built by
 //! [`super::load`]; immutable afterwards.
 
+use super::coverage::{Coverage, Entry};
 use crate::{
     finding::{Confidence, Persona, Safety, Severity},
     ir::{Lit, Sym},
@@ -12,6 +13,10 @@ use std::sync::{Arc, OnceLock};
 
 /// Index into [`RuleSet::rules`].
 pub type RuleIx = usize;
+/// Index into [`RuleSet::entries`].
+pub type EntryIx = u32;
+/// The index of what stands in no file: the interpreter itself made it.
+pub const NO_ENTRY: EntryIx = EntryIx::MAX;
 /// A set of sink kinds, one bit each (see [`RuleSet::sink_kinds`]).
 pub type SinkBits = u64;
 /// A set of source kinds, one bit each (see [`RuleSet::source_kinds`]).
@@ -21,7 +26,10 @@ pub type SourceBits = u16;
 #[derive(Clone, Debug, PartialEq)]
 #[allow(missing_docs)]
 pub enum Selector {
+    /// The n-th positional argument, or what is spread over the positions.
     Index(usize),
+    /// The n-th positional argument and nothing else: the place of an argument that was selected by name.
+    Position(usize),
     Keyword(Sym),
     /// The first of these that is given.
     First(Vec<Selector>),
@@ -132,6 +140,8 @@ impl PathSet {
 #[derive(Clone, Debug)]
 #[allow(missing_docs)]
 pub struct Sink {
+    /// Where it stands.
+    pub entry: EntryIx,
     pub bit: SinkBits,
     pub kind: Sym,
     pub arg: Selector,
@@ -147,6 +157,8 @@ pub struct Sink {
 #[derive(Clone, Debug)]
 #[allow(missing_docs)]
 pub struct Source {
+    /// Where it stands.
+    pub entry: EntryIx,
     pub bits: SourceBits,
     pub safe_for: SinkBits,
     /// The argument that becomes tainted instead of the result.
@@ -158,6 +170,8 @@ pub struct Source {
 #[derive(Clone, Debug)]
 #[allow(missing_docs)]
 pub struct Sanitizer {
+    /// Where it stands.
+    pub entry: EntryIx,
     pub clears: SinkBits,
     pub arg: Option<Selector>,
     pub when: Vec<Condition>,
@@ -167,6 +181,8 @@ pub struct Sanitizer {
 #[derive(Clone, Debug)]
 #[allow(missing_docs)]
 pub struct Guard {
+    /// Where it stands.
+    pub entry: EntryIx,
     pub clears: SinkBits,
     pub arg: Selector,
     pub holds: bool,
@@ -190,6 +206,8 @@ pub enum Destination {
 #[derive(Clone, Debug)]
 #[allow(missing_docs)]
 pub struct Propagate {
+    /// Where it stands.
+    pub entry: EntryIx,
     pub from: Selector,
     pub to: Destination,
 }
@@ -198,6 +216,8 @@ pub struct Propagate {
 #[derive(Clone, Debug)]
 #[allow(missing_docs)]
 pub struct State {
+    /// Where it stands.
+    pub entry: EntryIx,
     pub ty: Sym,
     pub when: Vec<Condition>,
 }
@@ -206,6 +226,8 @@ pub struct State {
 #[derive(Clone, Debug)]
 #[allow(missing_docs)]
 pub struct Route {
+    /// Where it stands.
+    pub entry: EntryIx,
     pub path_arg: Option<Selector>,
     /// Type paths of the handler's parameters; empty string = none.
     pub params: Vec<Sym>,
@@ -218,6 +240,8 @@ pub struct Route {
 #[derive(Clone, Debug)]
 #[allow(missing_docs)]
 pub struct Mark {
+    /// Where it stands.
+    pub entry: EntryIx,
     pub kind: Sym,
     pub when: Vec<Condition>,
 }
@@ -226,6 +250,8 @@ pub struct Mark {
 #[derive(Clone, Debug)]
 #[allow(missing_docs)]
 pub struct Clause {
+    /// Where it stands.
+    pub entry: EntryIx,
     pub rule: RuleIx,
     pub when: Vec<Condition>,
     /// The argument to underline.
@@ -248,7 +274,7 @@ pub struct CallRoles {
     pub marks: Vec<Mark>,
     pub clauses: Vec<Clause>,
     /// Framework name if the call creates an application.
-    pub app: Option<Sym>,
+    pub app: Option<(Sym, EntryIx)>,
 }
 
 /// Everything known about reading or assigning a path.
@@ -272,6 +298,8 @@ pub struct MemberRoles {
 #[derive(Clone, Debug)]
 #[allow(missing_docs)]
 pub struct ParamType {
+    /// Where it stands.
+    pub entry: EntryIx,
     pub name: Sym,
     pub with: Vec<Sym>,
     pub ty: Sym,
@@ -296,11 +324,15 @@ pub struct Models {
     /// Decorators that make a function an entry point, by path of the decorator's callee.
     pub decorators: FxHashMap<Sym, Vec<Route>>,
     /// Type of a call's result, by path of the callee.
-    pub returns: FxHashMap<Sym, Sym>,
+    pub returns: FxHashMap<Sym, (Sym, EntryIx)>,
     /// Type of the result of `*.name` methods.
-    pub method_returns: FxHashMap<Sym, Sym>,
+    pub method_returns: FxHashMap<Sym, (Sym, EntryIx)>,
     /// Prefix replaced by another path.
-    pub aliases: FxHashMap<Sym, Sym>,
+    pub aliases: FxHashMap<Sym, (Sym, EntryIx)>,
+    /// Names of a function's parameters in order, without the receiver; empty: by position only, `*`: any number more.
+    pub signatures: FxHashMap<Sym, Arc<[Sym]>>,
+    /// The same of `*.name` methods.
+    pub method_signatures: FxHashMap<Sym, Arc<[Sym]>>,
     pub params: Vec<ParamType>,
     /// `assign` clauses by name of the target.
     pub named_assigns: Vec<(Pattern, Clause)>,
@@ -347,7 +379,8 @@ pub enum RuleKind {
     Missing(Missing),
     Text {
         places: Vec<TextPlace>,
-        regexes: Vec<Pattern>,
+        /// Each with the entry that it is.
+        regexes: Vec<(Pattern, EntryIx)>,
         entropy: Option<f64>,
         not: Vec<Pattern>,
         files: Option<Pattern>,
@@ -376,7 +409,8 @@ pub struct Change {
 pub struct Snippets {
     /// JavaScript's hold for TypeScript too.
     pub language: Language,
-    pub any: Vec<Arc<str>>,
+    /// Each with the entry that it is.
+    pub any: Vec<(Arc<str>, EntryIx)>,
     /// Regexes on the text of holes.
     pub filters: Vec<(Sym, Pattern)>,
     /// The same, of which none may match.
@@ -471,6 +505,8 @@ pub struct Example {
     pub text: String,
     /// Lines (0-based) that were marked with a `finding` comment.
     pub findings: Vec<usize>,
+    /// Lines with the rules that their comment names: `finding: rule, rule`. On pages of libraries only.
+    pub named: Vec<(usize, String)>,
     /// 1-based line of the block in the rule file.
     pub line: usize,
 }
@@ -514,6 +550,10 @@ pub struct RuleSet {
     pub models: FxHashMap<&'static str, Models>,
     /// Taint rules by bit of their sink kind.
     pub taint_rules: Vec<Vec<RuleIx>>,
+    /// What the tables were made of.
+    pub entries: Vec<Entry>,
+    /// Counts, once it was asked for.
+    pub coverage: Option<Arc<Coverage>>,
 }
 
 impl RuleSet {
