@@ -3,6 +3,7 @@
 use crate::config::{Config, Level, Setting};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use qualm_engine::{Confidence, Language, Persona};
+use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 
 /// How a command ended; the process's exit code.
@@ -71,6 +72,9 @@ pub enum Command {
     Hook(HookArgs),
     /// Check or shorten the record of where text came from
     Ledger(LedgerArgs),
+    /// Analyse files for another process of qualm, which starts it
+    #[command(hide = true)]
+    Worker,
     /// Serve an editor over standard input and output
     Lsp(crate::lsp::Options),
 }
@@ -192,7 +196,7 @@ pub enum EditorName {
 }
 
 /// How strictly text is vetted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
 pub enum Origin {
     /// As text from outside: pedantic rules speak too
     Foreign,
@@ -201,7 +205,7 @@ pub enum Origin {
 }
 
 /// Flags that decide which findings are shown, common to several commands.
-#[derive(Clone, Debug, Default, Args)]
+#[derive(Clone, Debug, Default, Args, Serialize, Deserialize)]
 pub struct Judging {
     /// Show only findings at least this sure [default: medium, or as configured]
     #[arg(long, value_name = "LEVEL", value_parser = confidence)]
@@ -246,6 +250,23 @@ impl Judging {
     }
 }
 
+/// What the analysis of a single file may take. A file that needs more is named and costs no other.
+#[derive(Clone, Copy, Debug, Args, Serialize, Deserialize)]
+pub struct Limits {
+    /// Give a file up after so many seconds
+    #[arg(long, value_name = "SECONDS", default_value_t = 20, value_parser = clap::value_parser!(u64).range(1..))]
+    pub max_seconds: u64,
+    /// Give a file up when the analysis takes so much memory
+    #[arg(long, value_name = "MIB", default_value_t = 2048, value_parser = clap::value_parser!(u64).range(1..))]
+    pub max_memory: u64,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { max_seconds: 20, max_memory: 2048 }
+    }
+}
+
 /// `qualm check`.
 #[derive(Debug, Args)]
 pub struct CheckArgs {
@@ -269,6 +290,9 @@ pub struct CheckArgs {
     /// Look into all hidden files and folders (those of agents, CI and .env are never left out)
     #[arg(long)]
     pub hidden: bool,
+    #[allow(missing_docs)]
+    #[command(flatten)]
+    pub limits: Limits,
     /// Skip files larger than this many KiB
     #[arg(long, value_name = "KIB", default_value_t = crate::files::MAX_FILE / 1024)]
     pub max_size: u64,
@@ -310,6 +334,9 @@ pub struct FixArgs {
     /// Look into all hidden files and folders (those of agents, CI and .env are never left out)
     #[arg(long)]
     pub hidden: bool,
+    #[allow(missing_docs)]
+    #[command(flatten)]
+    pub limits: Limits,
 }
 
 /// `qualm explain`.

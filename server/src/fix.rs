@@ -3,40 +3,41 @@
 
 use crate::{
     cli::{FixArgs, Outcome},
-    files::{self, Content},
+    files,
     lines::one_line,
-    project::{Files, Projects},
-    provenance::Ledgers,
     report::{Style, safety_note, write_diff},
     rewrite,
-    workspace::{Vetted, Workspace, Workspaces},
+    scan::{self, Crew, Job, Kind, Setup, Want},
 };
 use anyhow::{Context, bail, ensure};
-use qualm_engine::{Cache, Fix, Language, Safety};
-use rustc_hash::FxHashSet;
+use qualm_engine::{Language, Safety};
 use std::{
     fs,
     io::{self, BufRead, IsTerminal, Write},
-    path::{Path, PathBuf},
+    path::PathBuf,
 };
-
-/// A file with more rewrites than this is left for the next run.
-const MAX_REWRITES: usize = 500;
 
 /// A file before and after its rewrites.
 struct Change {
     path: PathBuf,
     shown: String,
-    before: Vec<u8>,
-    after: String,
-    applied: Vec<Fix>,
+    rewritten: scan::Change,
 }
 
 /// Runs the command.
 pub fn run(args: &FixArgs) -> anyhow::Result<Outcome> {
     let cwd = std::env::current_dir()?;
     let cwd = cwd.canonicalize().unwrap_or(cwd);
-    let workspaces = Workspaces::new(files::fallback_root(&cwd, &args.paths), args.judging.overrides(args.origin));
+    let setup = Setup {
+        fallback: files::fallback_root(&cwd, &args.paths).into(),
+        judging: args.judging.clone(),
+        origin: args.origin,
+        limits: args.limits,
+        max_size: files::MAX_FILE,
+        // One after the other, as each is asked about before the next one is looked at.
+        threads: 1,
+    };
+    let workspaces = setup.workspaces();
     let (mut tasks, notices) =
         files::collect(&args.paths, &cwd, args.hidden, |path| !workspaces.of(path.parent().unwrap_or(&cwd)).config.excluded(path))?;
     for notice in notices {
@@ -46,26 +47,31 @@ pub fn run(args: &FixArgs) -> anyhow::Result<Outcome> {
     workspaces.check(&args.judging.rule_ids())?;
     let style = Style::of_terminal();
     let mut prompt = Prompt { all: args.yes, terminal: io::stdin().is_terminal() && io::stdout().is_terminal() };
-    let (projects, ledgers) = (Projects::default(), Ledgers::default());
-    let (mut changed, mut rewrites, mut left) = (0, 0, 0);
+    let mut crew = Crew::new(setup)?;
+    let least = if args.review { Safety::Review } else { Safety::Safe };
+    let (mut changed, mut rewrites, mut left, mut trouble) = (0, 0, 0, false);
     for task in &tasks {
-        let workspace = workspaces.of(task.path.parent().unwrap_or(&cwd));
-        let vetter = Vetter { workspace: &workspace, project: &projects.of(&workspace.root), ledgers: &ledgers };
-        let Some(change) = rewrite_file(&vetter, &task.path, &task.shown, args.review) else { continue };
+        let scanned = crew.scan_one(Job::new(&task.path, Want::Rewritten(least)));
+        for gap in &scanned.gaps {
+            eprintln!("qualm: {}", one_line(&format!("{}: {}", task.shown, gap.why)));
+            trouble |= gap.kind.is_trouble() || (gap.kind == Kind::Unreadable && task.explicit);
+        }
+        let Some(rewritten) = scanned.change else { continue };
+        let change = Change { path: task.path.clone(), shown: task.shown.clone(), rewritten };
         show(&change, &style)?;
         if args.dry_run {
-            left += change.applied.len();
+            left += change.rewritten.applied.len();
             continue;
         }
         match prompt.ask(&change.shown)? {
             Answer::Yes => {
                 write(&change).with_context(|| change.shown.clone())?;
                 changed += 1;
-                rewrites += change.applied.len();
+                rewrites += change.rewritten.applied.len();
             }
-            Answer::No => left += change.applied.len(),
+            Answer::No => left += change.rewritten.applied.len(),
             Answer::Quit => {
-                left += change.applied.len();
+                left += change.rewritten.applied.len();
                 break;
             }
         }
@@ -78,67 +84,19 @@ pub fn run(args: &FixArgs) -> anyhow::Result<Outcome> {
             if left > 0 { format!(", {left} not applied") } else { String::new() }
         );
     }
+    if trouble {
+        return Ok(Outcome::Trouble);
+    }
     Ok(if left > 0 { Outcome::Findings } else { Outcome::Clean })
-}
-
-/// What a file is judged with.
-struct Vetter<'v> {
-    workspace: &'v Workspace,
-    project: &'v Files,
-    ledgers: &'v Ledgers,
-}
-
-/// Applies one rewrite after the other to the text of a file until none is left. `None`: nothing to do.
-fn rewrite_file(vetter: &Vetter<'_>, path: &Path, shown: &str, review: bool) -> Option<Change> {
-    let before = fs::read(path).ok()?;
-    let Ok(Content::Text(content)) = files::read(path, files::MAX_FILE) else { return None };
-    if content.lossy || content.text.as_bytes() != before {
-        return None;
-    }
-    let name = vetter.workspace.name_of(path);
-    let least = if review { Safety::Review } else { Safety::Safe };
-    let mut text = content.text;
-    let mut applied = Vec::new();
-    // Two rules that undo each other would go on for ever.
-    let mut seen = FxHashSet::from_iter([qualm_engine::analysis::hash(&text)]);
-    while applied.len() < MAX_REWRITES {
-        let Some((fix, after)) = next_rewrite(vetter, path, &name, &text, least) else { break };
-        if !seen.insert(qualm_engine::analysis::hash(&after)) {
-            break;
-        }
-        applied.push(fix);
-        text = after;
-    }
-    let change = Change { path: path.to_owned(), shown: shown.to_owned(), before, after: text, applied };
-    (!change.applied.is_empty()).then_some(change)
-}
-
-/// The first rewrite of the text that may be applied, and the text after it.
-fn next_rewrite(vetter: &Vetter<'_>, path: &Path, name: &str, text: &str, least: Safety) -> Option<(Fix, String)> {
-    let Vetter { workspace, project, ledgers } = *vetter;
-    let foreign = ledgers.strictness(workspace, path, text);
-    let vetted = Vetted::new(name, Language::by_path(name), text, foreign);
-    let analysis = workspace.analyse(&vetted, &mut Cache::default(), project, &|| false)?;
-    let Vetted::Source(source) = &vetted else { return None };
-    analysis.findings.iter().find_map(|finding| {
-        let fix = workspace.engine.fix(source, finding, project).ok()?;
-        let fix = rewrite::with_line_ends_of(text, fix);
-        if fix.safety < least || fix.edits.is_empty() || !rewrite::is_sound(text, &fix) {
-            return None;
-        }
-        let after = fix.apply(text);
-        (after != text).then_some((fix, after))
-    })
 }
 
 fn show(change: &Change, style: &Style) -> io::Result<()> {
     let mut out = io::stdout().lock();
     writeln!(out, "{}", style.paint("1", &one_line(&change.shown)))?;
-    for fix in &change.applied {
+    for fix in &change.rewritten.applied {
         writeln!(out, "  {} ({})", one_line(&fix.title), safety_note(fix.safety))?;
     }
-    let before = String::from_utf8_lossy(&change.before);
-    write_diff(&mut out, &rewrite::unified(&before, &change.after), style)?;
+    write_diff(&mut out, &rewrite::unified(&change.rewritten.before, &change.rewritten.after), style)?;
     writeln!(out)
 }
 
@@ -190,10 +148,10 @@ fn write(change: &Change) -> anyhow::Result<()> {
         bail!("is read-only; nothing was written");
     }
     let mut file = tempfile::Builder::new().prefix(".qualm-").tempfile_in(folder)?;
-    file.write_all(change.after.as_bytes())?;
+    file.write_all(change.rewritten.after.as_bytes())?;
     file.as_file().set_permissions(permissions)?;
     file.as_file().sync_all()?;
-    ensure!(fs::read(&change.path)? == change.before, "changed meanwhile; nothing was written");
+    ensure!(fs::read(&change.path)? == change.rewritten.before.as_bytes(), "changed meanwhile; nothing was written");
     file.persist(&change.path)?;
     Ok(())
 }
@@ -201,10 +159,11 @@ fn write(change: &Change) -> anyhow::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::path::Path;
 
     fn change(path: &Path, before: &str, after: &str) -> Change {
         let path = path.canonicalize().unwrap();
-        Change { path, shown: "x".into(), before: before.into(), after: after.into(), applied: Vec::new() }
+        Change { path, shown: "x".into(), rewritten: scan::Change { before: before.into(), after: after.into(), applied: Vec::new() } }
     }
 
     #[test]

@@ -19,6 +19,7 @@ pub mod project;
 pub mod provenance;
 pub mod report;
 pub mod rewrite;
+pub mod scan;
 pub mod settings;
 pub mod setup;
 pub mod test_rules;

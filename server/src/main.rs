@@ -4,12 +4,9 @@ use clap::Parser;
 use qualm::{
     check,
     cli::{Cli, Command, Outcome},
-    editor_config, explain, fix, hook, ledger, lsp, origin, settings, setup, test_rules,
+    editor_config, explain, fix, hook, ledger, lsp, origin, scan, settings, setup, test_rules,
 };
 use std::process::ExitCode;
-
-/// Code may nest deeply; the default of the system's threads is a quarter of this.
-const STACK: usize = 8 * 1024 * 1024;
 
 fn main() -> ExitCode {
     let command = Cli::parse().command;
@@ -17,8 +14,11 @@ fn main() -> ExitCode {
         hook::run(args);
         return ExitCode::SUCCESS;
     }
+    if let Command::Worker = &command {
+        return scan::worker::run();
+    }
     // Refused only if a pool exists already, which is as well.
-    let _ = rayon::ThreadPoolBuilder::new().stack_size(STACK).build_global();
+    let _ = rayon::ThreadPoolBuilder::new().stack_size(scan::STACK_SIZE).build_global();
     let outcome = match command {
         Command::Check(args) => check::run(&args),
         Command::Fix(args) => fix::run(&args),
@@ -27,7 +27,7 @@ fn main() -> ExitCode {
         Command::EditorConfig { name } => editor_config::run(name),
         Command::Setup(args) => setup::run(&args),
         Command::Config(args) => settings::run(&args),
-        Command::Hook(_) => Ok(Outcome::Clean),
+        Command::Hook(_) | Command::Worker => Ok(Outcome::Clean),
         Command::Origin(args) => origin::run(&args),
         Command::Ledger(args) => ledger::run(&args),
         Command::Lsp(options) => match lsp::run(&options) {

@@ -1,10 +1,10 @@
 //! What the engine reports.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use std::{ops::Range, sync::Arc};
 
 /// How bad it is if the finding is right.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, serde::Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 #[allow(missing_docs)]
 pub enum Severity {
@@ -14,7 +14,7 @@ pub enum Severity {
 }
 
 /// How sure the engine is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, serde::Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 #[allow(missing_docs)]
 pub enum Confidence {
@@ -24,7 +24,7 @@ pub enum Confidence {
 }
 
 /// Whom a rule speaks to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, serde::Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Persona {
     /// Everyone, everywhere: hardly ever wrong.
@@ -36,7 +36,7 @@ pub enum Persona {
 }
 
 /// One step of the path from source to sink.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Step {
     /// Another file (path as the project names it); `None` = the file of the finding.
     pub file: Option<Arc<str>>,
@@ -47,7 +47,7 @@ pub struct Step {
 }
 
 /// One finding. Spans are bytes in the file.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Finding {
     /// Rule id.
     pub rule: Arc<str>,
@@ -66,7 +66,7 @@ pub struct Finding {
 }
 
 /// How much a person must look at a rewrite.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, serde::Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Safety {
     /// Shown only, never applied by machine.
@@ -78,7 +78,7 @@ pub enum Safety {
 }
 
 /// Replaces `span` (bytes of the original file) with `text`.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Edit {
     #[allow(missing_docs)]
     pub span: Range<usize>,
@@ -87,7 +87,7 @@ pub struct Edit {
 }
 
 /// A proven rewrite: edits do not overlap and are sorted.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Fix {
     /// Imperative title for the menu.
     pub title: String,

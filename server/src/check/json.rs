@@ -111,7 +111,7 @@ fn finding<'a>(report: &'a Report, file: &'a FileReport, reported: &'a Reported,
             let diff = rewrite::diff_text(&rewrite::diff(&file.text, &file.lines, fix));
             (Some(JsonFix { title: &fix.title, safety: fix.safety, edits: &fix.edits, diff }), None)
         }
-        Some(Err(refusal)) => (None, Some(refusal.0.as_str())),
+        Some(Err(refusal)) => (None, Some(refusal.as_str())),
         None => (None, None),
     };
     JsonFinding {

@@ -9,21 +9,19 @@ pub use json::{JsonFinding, JsonFix, JsonPlace, JsonReport};
 
 use crate::{
     cli::{CheckArgs, Format, Outcome},
-    files::{self, Content, Task, Text},
+    files::{self, Content, Task},
     git,
     lines::Lines,
-    project::{Files, Projects},
-    provenance::{self, Ledgers, LineOrigin},
+    provenance::{self, LineOrigin},
     report::Style,
-    workspace::{Vetted, Workspace, Workspaces},
+    scan::{Before, Crew, Job, Kind, Scanned, Setup, Want},
+    workspace::{Workspace, Workspaces},
 };
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use qualm_engine::{Cache, Finding, Fix, Language, Refusal};
-use rayon::prelude::*;
+use qualm_engine::{Finding, Fix, Language};
 use rustc_hash::FxHashMap;
 use std::{
     io::{self, IsTerminal, Write},
-    panic::{AssertUnwindSafe, catch_unwind},
     path::{Path, PathBuf},
     sync::{
         Arc, OnceLock,
@@ -35,7 +33,7 @@ use std::{
 /// One finding with its rewrite, if rewrites were asked for.
 pub(crate) struct Reported {
     pub(crate) finding: Finding,
-    pub(crate) fix: Option<Result<Fix, Refusal>>,
+    pub(crate) fix: Option<Result<Fix, String>>,
     /// Where its text came from, if anybody recorded that.
     pub(crate) origin: Option<LineOrigin>,
 }
@@ -114,40 +112,25 @@ impl Report {
     }
 }
 
-/// What vetting one file gave.
-#[derive(Default)]
-struct Done {
-    report: Option<FileReport>,
-    notices: Vec<String>,
-    checked: bool,
-    failed: bool,
-    exhausted: bool,
-}
-
 /// Runs the command.
 pub fn run(args: &CheckArgs) -> anyhow::Result<Outcome> {
     let started = Instant::now();
     let session = Session::new(args)?;
-    let mut notices = Vec::new();
-    let done: Vec<Done> = if args.paths.iter().any(|p| p.as_os_str() == "-") {
+    let (looked_at, mut notices) = if args.paths.iter().any(|p| p.as_os_str() == "-") {
         anyhow::ensure!(args.paths.len() == 1, "`-` (standard input) cannot be combined with other paths");
         anyhow::ensure!(args.diff.is_none(), "--diff needs files, not standard input");
-        vec![session.stdin()?]
+        (vec![session.stdin()?], Vec::new())
     } else {
-        let (tasks, left_out) = files::collect(&args.paths, &session.cwd, args.hidden, |path| {
-            !session.workspaces.of(path.parent().unwrap_or(&session.cwd)).config.excluded(path)
-        })?;
-        notices.extend(left_out);
-        session.workspaces.check(&args.judging.rule_ids())?;
-        session.vet_all(&tasks)?
+        session.files()?
     };
-    let mut report = Report { files: Vec::new(), notices, checked: 0, elapsed: Duration::ZERO, others: Others::default() };
-    let failed = done.iter().any(|d| d.failed);
-    for one in done {
-        report.checked += usize::from(one.checked);
-        report.notices.extend(one.notices);
-        report.files.extend(one.report);
+    let failed = looked_at.iter().any(LookedAt::is_trouble);
+    let mut report = Report { files: Vec::new(), notices: Vec::new(), checked: 0, elapsed: Duration::ZERO, others: Others::default() };
+    for file in looked_at {
+        report.checked += usize::from(file.scanned.vetted);
+        notices.extend(file.notices());
+        report.files.extend(session.report(file));
     }
+    report.notices = notices;
     let workspaces = session.workspaces.all();
     for problem in workspaces.iter().flat_map(|w| &w.problems) {
         report.notices.push(problem.to_string());
@@ -179,127 +162,102 @@ pub fn run(args: &CheckArgs) -> anyhow::Result<Outcome> {
     Ok(if report.findings() > 0 { Outcome::Findings } else { Outcome::Clean })
 }
 
+/// A file and what came of it.
+struct LookedAt {
+    /// Absolute.
+    path: PathBuf,
+    shown: String,
+    /// Named by the user.
+    explicit: bool,
+    scanned: Scanned,
+}
+
+impl LookedAt {
+    fn is_trouble(&self) -> bool {
+        self.scanned.gaps.iter().any(|g| g.kind.is_trouble() || (g.kind == Kind::Unreadable && self.explicit))
+    }
+
+    fn notices(&self) -> impl Iterator<Item = String> {
+        // That a folder holds other files than texts surprises nobody.
+        let told = self.scanned.gaps.iter().filter(|g| g.kind != Kind::Binary || self.explicit);
+        told.map(|g| match g.kind {
+            Kind::Binary | Kind::TooLarge | Kind::Unreadable => format!("{}: skipped: {}", self.shown, g.why),
+            _ => format!("{}: {}", self.shown, g.why),
+        })
+    }
+}
+
 struct Session<'a> {
     args: &'a CheckArgs,
     cwd: PathBuf,
+    setup: Setup,
     workspaces: Workspaces,
-    ledgers: Ledgers,
-    /// Whether the format shows rewrites.
-    fixes: bool,
+    /// What the format shows.
+    want: Want,
 }
 
 impl<'a> Session<'a> {
     fn new(args: &'a CheckArgs) -> anyhow::Result<Self> {
         let cwd = std::env::current_dir()?;
         let cwd = cwd.canonicalize().unwrap_or(cwd);
-        let fallback = files::fallback_root(&cwd, &args.paths);
-        let workspaces = Workspaces::new(fallback, args.judging.overrides(args.origin));
-        Ok(Self { args, cwd, workspaces, ledgers: Ledgers::default(), fixes: !args.no_fixes && args.format != Format::Github })
+        let setup = Setup {
+            fallback: files::fallback_root(&cwd, &args.paths).into(),
+            judging: args.judging.clone(),
+            origin: args.origin,
+            limits: args.limits,
+            max_size: args.max_size(),
+            threads: rayon::current_num_threads(),
+        };
+        let want = if args.no_fixes || args.format == Format::Github { Want::Findings } else { Want::Fixes };
+        Ok(Self { args, cwd, workspaces: setup.workspaces(), setup, want })
     }
 
-    fn vet_all(&self, tasks: &[Task]) -> anyhow::Result<Vec<Done>> {
+    /// Every file that was asked for, and what has to be told.
+    fn files(&self) -> anyhow::Result<(Vec<LookedAt>, Vec<String>)> {
+        let mut crew = Crew::new(self.setup.clone())?;
+        let (tasks, notices) = files::collect(&self.args.paths, &self.cwd, self.args.hidden, |path| {
+            !self.workspaces.of(path.parent().unwrap_or(&self.cwd)).config.excluded(path)
+        })?;
+        self.workspaces.check(&self.args.judging.rule_ids())?;
         let bases = match &self.args.diff {
             Some(reference) => Some(git::Bases::read(reference, tasks.iter().map(|t| t.path.as_path()), files::MAX_FILE)?),
             None => None,
         };
-        let progress = Progress::new(tasks.len());
-        let projects = Projects::default();
-        let done = tasks
-            .par_iter()
-            .map(|task| {
-                // One file that the engine cannot bear must not take the others' findings with it.
-                let done = catch_unwind(AssertUnwindSafe(|| self.vet_file(task, bases.as_ref(), &projects)));
-                progress.step();
-                done.unwrap_or_else(|_| Done {
-                    notices: vec![format!("{}: the analysis failed; this is a bug in qualm, please report it", task.shown)],
-                    failed: true,
-                    ..Done::default()
-                })
-            })
-            .collect();
+        let (mut looked_at, mut jobs) = (Vec::new(), Vec::new());
+        for Task { path, shown, explicit } in tasks {
+            let before = match bases.as_ref().map(|b| b.of(&path)) {
+                None => Some(Before::Whatever),
+                Some(git::Base::New) => Some(Before::Missing),
+                Some(git::Base::Text(text)) => Some(Before::Text(text.into_owned())),
+                Some(git::Base::Same) => None,
+            };
+            jobs.extend(before.map(|before| Job::new(&path, self.want).in_language(self.args.language).since(before)));
+            // What did not change has no new findings.
+            let scanned = Scanned { vetted: true, ..Scanned::default() };
+            looked_at.push((jobs.len(), LookedAt { path, shown, explicit, scanned }));
+        }
+        let progress = Progress::new(jobs.len());
+        let scanned = crew.scan(jobs, &mut || progress.step());
         progress.finish();
-        Ok(done)
-    }
-
-    fn vet_file(&self, task: &Task, bases: Option<&git::Bases>, projects: &Projects) -> Done {
-        let notice = |message: String| Done { notices: vec![format!("{}: {message}", task.shown)], ..Done::default() };
-        let base = match bases.map(|b| b.of(&task.path)) {
-            Some(git::Base::Same) => return Done { checked: true, ..Done::default() },
-            other => other,
-        };
-        let Text { text, lossy } = match files::read(&task.path, self.args.max_size()) {
-            Ok(Content::Text(text)) => text,
-            Ok(Content::Binary) if task.explicit => return notice("skipped: not a text file".into()),
-            Ok(Content::Binary) => return Done::default(),
-            Ok(Content::TooLarge(size)) => return notice(format!("skipped: {size} bytes, the limit is {}", self.args.max_size())),
-            Err(error) => return notice(format!("skipped: {error}")),
-        };
-        let workspace = self.workspaces.of(task.path.parent().unwrap_or(&self.cwd));
-        let name = workspace.name_of(&task.path);
-        let language = self.args.language.or_else(|| Language::by_path(&name));
-        let project = projects.of(&workspace.root);
-        let mut done = self.vet(&workspace, &name, language, text, lossy, base, &project);
-        if let Some(report) = &mut done.report {
-            report.shown.clone_from(&task.shown);
-        }
-        if done.exhausted {
-            done.notices.push(format!("{}: too involved to follow to the end; findings may be missing", task.shown));
-        }
-        if lossy && language.is_some() {
-            done.notices.push(format!("{}: not UTF-8; other bytes were read as `?`", task.shown));
-        }
-        done
-    }
-
-    #[allow(clippy::too_many_arguments)]
-    fn vet(
-        &self,
-        workspace: &Arc<Workspace>,
-        name: &Arc<str>,
-        language: Option<Language>,
-        text: String,
-        lossy: bool,
-        base: Option<git::Base<'_>>,
-        project: &Files,
-    ) -> Done {
-        let foreign = self.ledgers.strictness(workspace, &workspace.root.join(&**name), &text);
-        let file = Vetted::new(name, language, &text, foreign);
-        drop(text);
-        let Some(analysis) = workspace.analyse(&file, &mut Cache::default(), project, &|| false) else { return Done::default() };
-        let mut done = Done { checked: true, exhausted: analysis.exhausted, ..Done::default() };
-        let lines = Lines::new(file.text());
-        let mut findings = analysis.findings;
-        if let Some(base) = base {
-            let changed = base.changed(file.text());
-            findings.retain(|f| changed.concerns(&lines, f));
-            if let (Vetted::Source(source), git::Base::Text(before)) = (&file, &base) {
-                findings.extend(workspace.shown(workspace.engine.changes(before, source)));
-                findings.sort_by(|a, b| (a.span.start, a.span.end, &a.rule).cmp(&(b.span.start, b.span.end, &b.rule)));
-                findings.dedup();
+        let mut before = 0;
+        let mut scanned = scanned.into_iter();
+        let filled = looked_at.into_iter().map(|(jobs, mut file)| {
+            if jobs > before
+                && let Some(scanned) = scanned.next()
+            {
+                file.scanned = scanned;
             }
-        }
-        if findings.is_empty() {
-            return done;
-        }
-        let findings = findings
-            .into_iter()
-            .map(|finding| {
-                let fix = match &file {
-                    Vetted::Source(source) if self.fixes && !lossy => Some(workspace.engine.fix(source, &finding, project)),
-                    _ => None,
-                };
-                Reported { finding, fix, origin: None }
-            })
-            .collect();
-        let text = file.text().clone();
-        done.report = Some(FileReport { shown: name.to_string(), name: name.clone(), workspace: workspace.clone(), text, lines, findings });
-        done
+            before = jobs;
+            file
+        });
+        Ok((filled.collect(), notices))
     }
 
-    fn stdin(&self) -> anyhow::Result<Done> {
+    fn stdin(&self) -> anyhow::Result<LookedAt> {
         let given = self.args.stdin_filename.as_deref();
         let path = self.cwd.join(given.unwrap_or(Path::new("stdin")));
-        let workspace = self.workspaces.of(path.parent().unwrap_or(&self.cwd));
+        let mut crew = Crew::new(self.setup.clone())?;
+        self.workspaces.of(path.parent().unwrap_or(&self.cwd));
         self.workspaces.check(&self.args.judging.rule_ids())?;
         let language = self.args.language.or_else(|| Language::by_path(&path.to_string_lossy()));
         anyhow::ensure!(
@@ -312,13 +270,22 @@ impl<'a> Session<'a> {
             Content::Binary => anyhow::bail!("standard input is not text"),
             Content::TooLarge(_) => anyhow::bail!("standard input is larger than {} bytes", self.args.max_size()),
         };
-        let name: Arc<str> = if given.is_some() { workspace.name_of(&path) } else { "<stdin>".into() };
-        let project = Files::new(workspace.root.clone());
-        let mut done = self.vet(&workspace, &name, language, text.text, text.lossy, None, &project);
-        if let Some(report) = &mut done.report {
-            report.shown = shown;
+        let mut job = Job::new(&path, self.want).in_language(language).with_text(text);
+        if given.is_none() {
+            job = job.named("<stdin>");
         }
-        Ok(done)
+        Ok(LookedAt { path, shown, explicit: true, scanned: crew.scan_one(job) })
+    }
+
+    /// A file with findings as the formats see it.
+    fn report(&self, file: LookedAt) -> Option<FileReport> {
+        let Scanned { name, text, findings, .. } = file.scanned;
+        if findings.is_empty() {
+            return None;
+        }
+        let workspace = self.workspaces.of(file.path.parent().unwrap_or(&self.cwd));
+        let findings = findings.into_iter().map(|f| Reported { finding: f.finding, fix: f.fix, origin: None }).collect();
+        Some(FileReport { shown: file.shown, name: name.into(), workspace, lines: Lines::new(&text), text: text.into(), findings })
     }
 }
 

@@ -2,16 +2,14 @@
 //! at them, the newest first.
 
 use crate::{
-    files::fallback_root,
+    cli::{Judging, Limits},
+    files::{MAX_FILE, Text, fallback_root},
     lines::{Lines, one_line},
-    project::Projects,
     provenance::{LineOrigin, Traced},
     report::Style,
-    workspace::{Vetted, Workspaces},
+    scan::{Crew, Found, Job, Setup, Want},
 };
-use qualm_engine::{Cache, Foreign, Language};
 use qualm_origin::time;
-use rayon::prelude::*;
 use serde_json::{Value, json};
 use std::{
     io::{self, Write},
@@ -41,20 +39,15 @@ pub(super) struct Region<'t> {
 pub(super) struct Regions<'t>(Vec<Region<'t>>);
 
 impl<'t> Regions<'t> {
-    /// Looks for them and vets what is in them. `wanted` says which lines (0-based) are spoken of.
-    pub fn of(files: &'t [Traced], cwd: &Path, wanted: impl Fn(&Traced, usize) -> bool + Sync) -> Self {
-        let workspaces = Workspaces::new(fallback_root(cwd, &[]), |_| {});
-        let projects = Projects::default();
-        let found = files.par_iter().flat_map_iter(|file| {
-            let mut regions = regions(file, |line| wanted(file, line));
-            if !regions.is_empty() {
-                vet(file, &mut regions, &workspaces, &projects);
-            }
-            regions
-        });
-        let mut all: Vec<Region<'t>> = found.collect();
+    /// Looks for them and vets what is in them; also what could not be vetted. `wanted` says which lines (0-based) are
+    /// spoken of.
+    pub fn of(files: &'t [Traced], cwd: &Path, wanted: impl Fn(&Traced, usize) -> bool) -> anyhow::Result<(Self, Vec<String>)> {
+        let found = files.iter().map(|file| (file, regions(file, |line| wanted(file, line))));
+        let mut found: Vec<(&Traced, Vec<Region<'_>>)> = found.filter(|(_, regions)| !regions.is_empty()).collect();
+        let told = vet(&mut found, cwd)?;
+        let mut all: Vec<Region<'t>> = found.into_iter().flat_map(|(_, regions)| regions).collect();
         all.sort_by_key(|r| (std::cmp::Reverse(r.time), r.file.shown.as_str(), r.lines.start));
-        Self(all)
+        Ok((Self(all), told))
     }
 
     fn lines(&self, only: impl Fn(&Region<'_>) -> bool) -> usize {
@@ -126,29 +119,49 @@ fn regions(file: &Traced, wanted: impl Fn(usize) -> bool) -> Vec<Region<'_>> {
     regions
 }
 
-/// Judges a file with its foreign lines as such, and gives each region its findings.
-fn vet(file: &Traced, regions: &mut [Region<'_>], workspaces: &Workspaces, projects: &Projects) {
-    let workspace = workspaces.of(file.path.parent().unwrap_or(&file.path));
-    if workspace.config.excluded(&file.path) {
-        return;
+/// Judges files with their foreign lines as such and gives each region its findings; what could not be judged is told.
+fn vet(files: &mut [(&Traced, Vec<Region<'_>>)], cwd: &Path) -> anyhow::Result<Vec<String>> {
+    if files.is_empty() {
+        return Ok(Vec::new());
     }
-    let lines = Lines::new(&file.text);
-    let bytes = |l: &Range<usize>| lines.range(&file.text, l.start).start..lines.range(&file.text, l.end - 1).end;
-    let foreign: Vec<Range<usize>> = regions.iter().map(|r| bytes(&r.lines)).collect();
-    let name = workspace.name_of(&file.path);
-    let vetted = Vetted::new(&name, Language::by_path(&name), &file.text, workspace.strictness(Foreign::Ranges(foreign)));
-    let project = projects.of(&workspace.root);
-    let Some(analysis) = workspace.analyse(&vetted, &mut Cache::default(), &*project, &|| false) else { return };
-    for region in regions {
-        let here = |touched: &Range<usize>| touched.start.max(region.lines.start)..touched.end.min(region.lines.end);
-        let mut touched = vec![false; region.lines.len()];
-        for finding in &analysis.findings {
-            let place = here(&lines.touched(&finding.span));
-            if place.start < place.end {
-                region.findings.push((finding.rule.to_string(), place.start));
-                place.for_each(|line| touched[line - region.lines.start] = true);
-            }
+    let setup = Setup {
+        fallback: fallback_root(cwd, &[]).into(),
+        judging: Judging::default(),
+        origin: None,
+        limits: Limits::default(),
+        max_size: MAX_FILE,
+        threads: rayon::current_num_threads(),
+    };
+    let workspaces = setup.workspaces();
+    let mut crew = Crew::new(setup)?;
+    files.sort_by(|a, b| a.0.shown.cmp(&b.0.shown));
+    let (mut jobs, mut vetted) = (Vec::new(), Vec::new());
+    for (file, regions) in files {
+        if workspaces.of(file.path.parent().unwrap_or(&file.path)).config.excluded(&file.path) {
+            continue;
         }
-        region.touched = touched.into_iter().filter(|t| *t).count();
+        let lines = Lines::new(&file.text);
+        let bytes = |l: &Range<usize>| lines.range(&file.text, l.start).start..lines.range(&file.text, l.end - 1).end;
+        let text = Text { text: file.text.clone(), lossy: false };
+        let foreign = regions.iter().map(|r| bytes(&r.lines)).collect();
+        jobs.push(Job::new(&file.path, Want::Findings).with_text(text).with_foreign(foreign));
+        vetted.push((lines, file, regions));
     }
+    let mut told = Vec::new();
+    for ((lines, file, regions), scanned) in vetted.into_iter().zip(crew.scan(jobs, &mut || ())) {
+        told.extend(scanned.gaps.iter().map(|gap| format!("{}: {}", file.shown, gap.why)));
+        for region in regions {
+            let here = |touched: &Range<usize>| touched.start.max(region.lines.start)..touched.end.min(region.lines.end);
+            let mut touched = vec![false; region.lines.len()];
+            for Found { finding, .. } in &scanned.findings {
+                let place = here(&lines.touched(&finding.span));
+                if place.start < place.end {
+                    region.findings.push((finding.rule.to_string(), place.start));
+                    place.for_each(|line| touched[line - region.lines.start] = true);
+                }
+            }
+            region.touched = touched.into_iter().filter(|t| *t).count();
+        }
+    }
+    Ok(told)
 }

@@ -57,7 +57,10 @@ pub fn run(args: &OriginArgs) -> anyhow::Result<Outcome> {
         if args.agent_trace { writeln!(out, "{value}")? } else { writeln!(out, "{value:#}")? }
     } else {
         let totals = totals::Totals::of(traced.iter().flat_map(|f| (0..f.origins.len()).filter(|l| wanted(f, *l)).map(|l| &f.origins[l])));
-        let foreign = foreign::Regions::of(&traced, &cwd, wanted);
+        let (foreign, told) = foreign::Regions::of(&traced, &cwd, wanted)?;
+        for notice in told {
+            eprintln!("qualm: {}", crate::lines::one_line(&notice));
+        }
         if args.json {
             show::json(&mut out, &traced, &totals, &foreign, args.summary, wanted)?;
         } else {

@@ -1,6 +1,6 @@
 //! Files and configurations that mean harm or are broken: never a crash, never silence.
 
-use super::{MARKER, Project, row};
+use super::{MARKER, Project, REWRITE, Ran, command, row};
 use std::time::Instant;
 
 const BAD: &str = "y = 'FORBIDDEN_KEY'\n";
@@ -129,4 +129,67 @@ fn ten_thousand_functions_that_call_each_other_end() {
     text += BAD;
     let project = Project::new(&[("many.py", &text)]);
     assert!(project.qualm(&["check", "--format", "json"]).expect(1).found().contains(&row("many.py", 30_001, "team-marker")));
+}
+
+/// Runs with an engine that fails for some files (`QUALM_TEST_FAULTS`).
+fn faulty(project: &Project, faults: &str, args: &[&str]) -> Ran {
+    Ran(command(&project.path(), args).env("QUALM_TEST_FAULTS", faults).output().unwrap())
+}
+
+#[test]
+fn a_file_that_kills_the_analysis_costs_no_other() {
+    let names: Vec<String> = (0..12).map(|n| format!("f{n:02}.py")).collect();
+    let project = Project::new(&names.iter().map(|n| (n.as_str(), BAD)).collect::<Vec<_>>());
+    let faults = "scan:abort:f01.py,scan:overflow:f02.py,scan:panic:f05.py,scan:eat:f09.py,scan:abort:f11.py";
+    let args = ["check", "--format", "json", "--max-memory", "200"];
+    let ran = faulty(&project, faults, &args).expect(2);
+    let spared = names.iter().enumerate().filter(|(n, _)| ![1, 2, 5, 9, 11].contains(n));
+    assert_eq!(ran.found(), spared.map(|(_, n)| row(n, 1, "team-marker")).collect::<Vec<_>>());
+    let notices = ran.json()["notices"].as_array().unwrap().iter().map(|n| n.as_str().unwrap().to_owned()).collect::<Vec<_>>();
+    let told = ["f01.py: not vetted: the worker process ended", "f02.py: not vetted: the analysis ran out of stack"];
+    let also =
+        ["f05.py: not vetted: the analysis failed", "f09.py: not vetted: the analysis takes more than 200 MiB", "f11.py: not vetted"];
+    for told in told.into_iter().chain(also) {
+        assert_eq!(notices.iter().filter(|n| n.starts_with(told)).count(), 1, "{told}: {notices:?}");
+    }
+    assert_eq!(notices.len(), 5, "{notices:?}");
+    // However many there are at a time, the report is the same.
+    for threads in ["1", "2", "7"] {
+        let mut other = command(&project.path(), &args);
+        let other = other.env("QUALM_TEST_FAULTS", faults).env("RAYON_NUM_THREADS", threads).output().unwrap();
+        assert_eq!(String::from_utf8_lossy(&other.stdout), ran.out(), "{threads} threads");
+    }
+}
+
+#[test]
+fn a_file_that_hangs_is_given_up_and_its_findings_outlive_its_rewrites() {
+    let hashed = "import hashlib\nhashlib.md5(b'x')\n";
+    let project =
+        Project::new(&[("a.py", BAD), ("b.py", BAD), ("c.py", hashed), ("d.py", hashed), (".qualm/rules/team/team-digest.md", REWRITE)]);
+    let ran = faulty(&project, "scan:spin:b.py,fix:spin:c.py", &["check", "--format", "json", "--max-seconds", "1"]).expect(2);
+    let expected = [row("a.py", 1, "team-marker"), row("c.py", 2, "team-digest"), row("d.py", 2, "team-digest")];
+    let of_team = ran.found().into_iter().filter(|f| f.2.starts_with("team-")).collect::<Vec<_>>();
+    assert_eq!(of_team, expected);
+    let notices = ran.json()["notices"].to_string();
+    assert!(notices.contains("b.py: not vetted: the analysis takes longer than 1 s"), "{notices}");
+    assert!(notices.contains("c.py: rewrites were not worked out: the analysis takes longer than 1 s"), "{notices}");
+    for finding in ran.json()["findings"].as_array().unwrap().iter().filter(|f| f["rule"] == "team-digest") {
+        assert_eq!(finding.get("fix").is_some(), finding["file"] == "d.py", "{finding}");
+    }
+}
+
+#[test]
+fn fix_and_standard_input_survive_too() {
+    let hashed = "import hashlib\nhashlib.md5(b'x')\n";
+    let project = Project::new(&[("a.py", hashed), ("b.py", hashed), (".qualm/rules/team/team-digest.md", REWRITE)]);
+    let ran = faulty(&project, "scan:overflow:a.py", &["fix", "--yes", "--rule", "team-digest"]).expect(2);
+    assert!(ran.err().contains("a.py: not vetted: the analysis ran out of stack"), "{}", ran.err());
+    assert_eq!(project.read("a.py"), hashed);
+    assert!(project.read("b.py").contains("sha256"));
+    let mut child = command(&project.path(), &["check", "-", "--stdin-filename", "c.py"]);
+    let child = child.env("QUALM_TEST_FAULTS", "scan:abort:c.py").output().unwrap();
+    assert_eq!(child.status.code(), Some(2));
+    // A worker that cannot even begin is told, not tried for ever.
+    let ran = faulty(&project, "", &["check", "--max-memory", "1", "a.py"]).expect(2);
+    assert!(ran.out().contains("a.py: not vetted"), "{}", ran.out());
 }

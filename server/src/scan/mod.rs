@@ -1,0 +1,392 @@
+//! From files to reports, once for every command: read, name, judge how strictly, analyse, work out rewrites.
+//!
+//! What is analysed is hostile until proven otherwise, and a stack overflow or a lack of memory cannot be caught within
+//! a process. So the work is done in a worker process of the same binary ([`worker`]), and [`Crew`] loses of a worker
+//! that dies, hangs or starves nothing but the file that did it.
+
+mod crew;
+mod fault;
+mod wire;
+pub mod worker;
+
+pub(crate) use crew::Crew;
+
+use crate::{
+    cli::{Judging, Limits, Origin},
+    files::{self, Content, Text},
+    git,
+    lines::Lines,
+    project::Projects,
+    provenance::Ledgers,
+    rewrite,
+    workspace::{Vetted, Workspace, Workspaces},
+};
+use cpu_time::ThreadTime;
+use qualm_engine::{Cache, Finding, Fix, Foreign, Language, Safety};
+use rustc_hash::FxHashSet;
+use serde::{Deserialize, Serialize};
+use std::{
+    borrow::Cow,
+    ffi::OsString,
+    ops::Range,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+/// Stack of each thread that analyses, in bytes; only what is touched costs memory.
+pub const STACK_SIZE: usize = 64 << 20;
+/// A file with more rewrites than this is left for the next run of `fix`.
+const MAX_REWRITES: usize = 500;
+
+/// What holds for all files of a run.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Setup {
+    /// The root of files in no marked project.
+    pub fallback: OsString,
+    pub judging: Judging,
+    pub origin: Option<Origin>,
+    pub limits: Limits,
+    /// Larger files are not read.
+    pub max_size: u64,
+    /// As many files are analysed at the same time.
+    pub threads: usize,
+}
+
+impl Setup {
+    /// The projects of the run, with the flags on top of their settings.
+    pub fn workspaces(&self) -> Workspaces {
+        Workspaces::new(PathBuf::from(&self.fallback), self.judging.overrides(self.origin))
+    }
+
+    fn deadline(&self) -> Duration {
+        Duration::from_secs(self.limits.max_seconds)
+    }
+}
+
+/// A file to look at.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Job {
+    /// Absolute.
+    path: OsString,
+    /// What the project calls it, if that does not follow from the path.
+    name: Option<String>,
+    /// Its text, if that is not the file's, and whether it is not all that was there.
+    text: Option<(String, bool)>,
+    /// The name of its language, if that does not follow from the file's name.
+    language: Option<String>,
+    /// What of it is foreign, if not what its ledger says.
+    foreign: Option<Vec<Range<usize>>>,
+    before: Before,
+    want: Want,
+}
+
+/// What a file was before.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) enum Before {
+    /// Nobody asks.
+    Whatever,
+    /// It is new.
+    Missing,
+    Text(String),
+}
+
+/// What is wanted of a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Want {
+    Findings,
+    /// A rewrite for each finding too.
+    Fixes,
+    /// The text after all rewrites that are at least so safe.
+    Rewritten(Safety),
+}
+
+impl Job {
+    pub fn new(path: &Path, want: Want) -> Self {
+        let path = path.as_os_str().to_owned();
+        Self { path, name: None, text: None, language: None, foreign: None, before: Before::Whatever, want }
+    }
+
+    pub fn in_language(mut self, language: Option<Language>) -> Self {
+        self.language = language.map(|l| l.info().name.to_owned());
+        self
+    }
+
+    /// Only what is new since then is of interest.
+    pub fn since(mut self, before: Before) -> Self {
+        self.before = before;
+        self
+    }
+
+    /// This text instead of the file's.
+    pub fn with_text(mut self, text: Text) -> Self {
+        self.text = Some((text.text, text.lossy));
+        self
+    }
+
+    pub fn named(mut self, name: &str) -> Self {
+        self.name = Some(name.to_owned());
+        self
+    }
+
+    /// These bytes are foreign, whatever the ledger says.
+    pub fn with_foreign(mut self, ranges: Vec<Range<usize>>) -> Self {
+        self.foreign = Some(ranges);
+        self
+    }
+}
+
+/// What came of a file.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub(crate) struct Scanned {
+    /// Whether its findings are known.
+    pub vetted: bool,
+    /// What the project calls it.
+    pub name: String,
+    /// Left empty where nothing was found.
+    pub text: String,
+    pub findings: Vec<Found>,
+    /// What was left out or not understood.
+    pub gaps: Vec<Gap>,
+    /// For [`Want::Rewritten`], if there is something to do.
+    pub change: Option<Change>,
+}
+
+/// A finding, and its rewrite or why there is none, if rewrites were wanted.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Found {
+    pub finding: Finding,
+    pub fix: Option<Result<Fix, String>>,
+}
+
+/// A file before and after its rewrites.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Change {
+    pub before: String,
+    pub after: String,
+    pub applied: Vec<Fix>,
+}
+
+/// Something of a file that was not looked at or not understood.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Gap {
+    pub kind: Kind,
+    /// For people.
+    pub why: String,
+}
+
+/// The kinds of gaps.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Kind {
+    /// The settings exclude it.
+    Excluded,
+    /// It could not be read.
+    Unreadable,
+    TooLarge,
+    /// Not a text.
+    Binary,
+    /// The analysis took too long.
+    Time,
+    /// The analysis took too much memory.
+    Memory,
+    /// The analysis failed.
+    Failed,
+    /// Some bytes are not UTF-8.
+    Encoding,
+    /// Parts could not be followed within the budget.
+    NotFollowed,
+    /// Rewrites were not all worked out.
+    Rewrites,
+}
+
+impl Kind {
+    /// Whether qualm itself could not do its work.
+    pub fn is_trouble(self) -> bool {
+        matches!(self, Kind::Time | Kind::Memory | Kind::Failed)
+    }
+}
+
+impl Scanned {
+    /// A file of which nothing is known.
+    pub fn lost(kind: Kind, why: impl Into<String>) -> Self {
+        Self { gaps: vec![Gap { kind, why: why.into() }], ..Self::default() }
+    }
+
+    fn gap(&mut self, kind: Kind, why: impl Into<String>) {
+        self.gaps.push(Gap { kind, why: why.into() });
+    }
+}
+
+/// What a worker has open.
+struct Scanner {
+    setup: Setup,
+    workspaces: Workspaces,
+    projects: Projects,
+    ledgers: Ledgers,
+}
+
+/// A file on its way through.
+struct Open<'s> {
+    workspace: &'s Workspace,
+    project: &'s crate::project::Files,
+    path: &'s Path,
+    name: &'s str,
+    language: Option<Language>,
+    /// [`processor_time`] when work on it began.
+    started: Duration,
+}
+
+impl Scanner {
+    fn new(setup: Setup) -> Self {
+        Self { workspaces: setup.workspaces(), setup, projects: Projects::default(), ledgers: Ledgers::default() }
+    }
+
+    /// Does what a job says. What is known before rewrites are worked out is told to `early`.
+    fn scan(&self, job: Job, early: &mut dyn FnMut(&Scanned)) -> Scanned {
+        let started = processor_time();
+        let path = PathBuf::from(job.path);
+        fault::here("scan", &path.to_string_lossy());
+        let (text, lossy) = match job.text {
+            Some(text) => text,
+            None => match files::read(&path, self.setup.max_size) {
+                Ok(Content::Text(text)) => (text.text, text.lossy),
+                Ok(Content::Binary) => return Scanned::lost(Kind::Binary, "not a text file"),
+                Ok(Content::TooLarge(size)) => {
+                    return Scanned::lost(Kind::TooLarge, format!("{size} bytes, the limit is {}", self.setup.max_size));
+                }
+                Err(error) => return Scanned::lost(Kind::Unreadable, error.to_string()),
+            },
+        };
+        let workspace = self.workspaces.of(path.parent().unwrap_or(&path));
+        let name = job.name.map_or_else(|| workspace.name_of(&path), Into::into);
+        let language = job.language.and_then(|l| Language::by_name(&l)).or_else(|| Language::by_path(&name));
+        let project = self.projects.of(&workspace.root);
+        let open = Open { workspace: &workspace, project: &project, path: &path, name: &name, language, started };
+        if let Want::Rewritten(least) = job.want {
+            return if lossy { Scanned::lost(Kind::Encoding, "not UTF-8") } else { self.rewritten(&open, text, least) };
+        }
+        let foreign = match job.foreign {
+            Some(ranges) => workspace.strictness(Foreign::Ranges(ranges)),
+            None => self.ledgers.strictness(&workspace, &path, &text),
+        };
+        let file = Vetted::new(&name, language, &text, foreign);
+        drop(text);
+        let analysis = workspace.analyse(&file, &mut Cache::default(), &*project, &|| self.is_late(started));
+        let Some(analysis) = analysis else { return self.too_long() };
+        let mut done = Scanned { vetted: true, name: name.to_string(), ..Scanned::default() };
+        if lossy && language.is_some() {
+            done.gap(Kind::Encoding, "not UTF-8; other bytes were read as `?`");
+        }
+        if analysis.exhausted {
+            done.gap(Kind::NotFollowed, "too involved to follow to the end; findings may be missing");
+        }
+        let mut findings = analysis.findings;
+        let base = match &job.before {
+            Before::Whatever => None,
+            Before::Missing => Some(git::Base::New),
+            Before::Text(text) => Some(git::Base::Text(Cow::Borrowed(text))),
+        };
+        if let Some(base) = base {
+            let lines = Lines::new(file.text());
+            let changed = base.changed(file.text());
+            findings.retain(|f| changed.concerns(&lines, f));
+            if let (Vetted::Source(source), git::Base::Text(before)) = (&file, &base) {
+                findings.extend(workspace.shown(workspace.engine.changes(before, source)));
+                findings.sort_by(|a, b| (a.span.start, a.span.end, &a.rule).cmp(&(b.span.start, b.span.end, &b.rule)));
+                findings.dedup();
+            }
+        }
+        if findings.is_empty() {
+            return done;
+        }
+        file.text().as_ref().clone_into(&mut done.text);
+        done.findings = findings.into_iter().map(|finding| Found { finding, fix: None }).collect();
+        if job.want == Want::Fixes && !lossy && matches!(file, Vetted::Source(_)) {
+            early(&done);
+            self.work_out_fixes(&open, &file, &mut done);
+        }
+        done
+    }
+
+    fn work_out_fixes(&self, open: &Open<'_>, file: &Vetted, done: &mut Scanned) {
+        let Vetted::Source(source) = file else { return };
+        fault::here("fix", open.name);
+        let mut left_out = 0;
+        for found in &mut done.findings {
+            // The findings themselves must not be lost for rewrites that take too long together.
+            if processor_time().saturating_sub(open.started) > self.setup.deadline() / 2 {
+                left_out += 1;
+                continue;
+            }
+            found.fix = Some(open.workspace.engine.fix(source, &found.finding, open.project).map_err(|refusal| refusal.0));
+        }
+        if left_out > 0 {
+            done.gap(Kind::Rewrites, format!("{left_out} rewrites were not worked out, as they took too long together"));
+        }
+    }
+
+    /// Applies one rewrite after the other until none is left.
+    fn rewritten(&self, open: &Open<'_>, before: String, least: Safety) -> Scanned {
+        let mut done = Scanned { vetted: true, name: open.name.to_owned(), ..Scanned::default() };
+        let mut text = before.clone();
+        let mut applied = Vec::new();
+        // Two rules that undo each other would go on for ever.
+        let mut seen = FxHashSet::from_iter([qualm_engine::analysis::hash(&text)]);
+        while applied.len() < MAX_REWRITES {
+            let next = self.next_rewrite(open, &text, least);
+            if next.is_none() && applied.is_empty() {
+                return self.too_long();
+            }
+            let Some(next) = next else {
+                done.gap(Kind::Rewrites, "working out rewrites takes too long; run again for the rest");
+                break;
+            };
+            let Some((fix, after)) = next else { break };
+            if !seen.insert(qualm_engine::analysis::hash(&after)) {
+                break;
+            }
+            applied.push(fix);
+            text = after;
+        }
+        if !applied.is_empty() {
+            done.change = Some(Change { before, after: text, applied });
+        }
+        done
+    }
+
+    /// The first rewrite of the text that may be applied, and the text after it. `None`: it takes too long.
+    fn next_rewrite(&self, open: &Open<'_>, text: &str, least: Safety) -> Option<Option<(Fix, String)>> {
+        let Open { workspace, project, started, .. } = *open;
+        let foreign = self.ledgers.strictness(workspace, open.path, text);
+        let vetted = Vetted::new(open.name, open.language, text, foreign);
+        let analysis = workspace.analyse(&vetted, &mut Cache::default(), project, &|| self.is_late(started))?;
+        let Vetted::Source(source) = &vetted else { return Some(None) };
+        let mut findings = analysis.findings.iter().take_while(|_| !self.is_late(started));
+        Some(findings.find_map(|finding| {
+            let fix = workspace.engine.fix(source, finding, project).ok()?;
+            let fix = rewrite::with_line_ends_of(text, fix);
+            if fix.safety < least || fix.edits.is_empty() || !rewrite::is_sound(text, &fix) {
+                return None;
+            }
+            let after = fix.apply(text);
+            (after != text).then_some((fix, after))
+        }))
+    }
+
+    fn is_late(&self, started: Duration) -> bool {
+        processor_time().saturating_sub(started) > self.setup.deadline()
+    }
+
+    fn too_long(&self) -> Scanned {
+        crew::after_failure(None, Kind::Time, took_too_long(&self.setup))
+    }
+}
+
+/// What this thread has used of a processor: what else the machine does must have no part in what is found.
+fn processor_time() -> Duration {
+    ThreadTime::now().as_duration()
+}
+
+fn took_too_long(setup: &Setup) -> String {
+    format!("the analysis takes longer than {} s (--max-seconds)", setup.limits.max_seconds)
+}
