@@ -19,6 +19,12 @@ fn every_example_is_right() {
     assert!(outcome.claims > 200, "{} claims", outcome.claims);
 }
 
+#[test]
+fn nothing_in_the_pack_is_without_effect() {
+    let mistakes: Vec<String> = ENGINE.rules().lint().iter().map(ToString::to_string).collect();
+    assert!(mistakes.is_empty(), "{}", mistakes.join("\n"));
+}
+
 /// What the rewrite of the first finding of a rule makes of a text, or why there is none.
 fn rewritten(language: Language, rule: &str, text: &str) -> Result<String, String> {
     rewritten_in(&Foreign::All, language, rule, text)

@@ -26,6 +26,7 @@ impl Interp<'_> {
             Condition::Arg { selector, key, tests } => self.argument(subject, selector, key.as_deref(), tests),
             Condition::Target(p) => subject.target.is_some_and(|t| p.is_match(&t)),
             Condition::Inside(p) => [self.frame.name, self.frame.class].into_iter().flatten().any(|n| p.is_match(&n)),
+            Condition::Words(p) => subject.site.is_some_and(|s| p.is_match(&words(s))),
             Condition::File(p) => p.is_match(self.setup.path),
             Condition::NotFile(p) => !p.is_match(self.setup.path),
             Condition::Has(k) => {
@@ -482,6 +483,29 @@ impl Interp<'_> {
             }
         }
     }
+}
+
+/// The words of a command line, one a line, with a hole for what is tainted. Lists are laid out; options by name are none of the words.
+fn words(site: &CallSite<'_>) -> String {
+    fn word(v: &Value, depth: u32, out: &mut String) {
+        match (&v.lit, &v.shape, &v.object) {
+            (Some(Lit::Str(s)), ..) => out.push_str(s),
+            (_, Some(shape), _) if v.taint != 0 => out.push_str(&shape.text),
+            (_, Some(shape), _) => out.push_str(&shape.text.replace('\0', "?")),
+            (_, _, Some(o)) if depth > 0 && o.class.is_none() => {
+                return o.list.iter().flatten().for_each(|v| word(v, depth - 1, out));
+            }
+            _ if v.taint != 0 => out.push('\0'),
+            _ if v.path.is_empty() => out.push('?'),
+            _ => out.push_str(&v.path),
+        }
+        out.push('\n');
+    }
+    let mut out = String::new();
+    for a in site.args.iter().filter(|a| a.name.is_none_or(|n| matches!(n.as_str(), "args" | "argv" | "command" | "cmd"))) {
+        word(&a.value, 3, &mut out);
+    }
+    out
 }
 
 /// What assigning a path means: its own roles, or those of `prefix.*`.

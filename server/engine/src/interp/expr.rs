@@ -120,7 +120,8 @@ impl Interp<'_> {
                 if spec.ends_with(['d', 'f', 'x', 'e', 'g', '%']) && spec.starts_with(':') {
                     return Value { lit: v.lit, ..Value::default() };
                 }
-                Value { path: Sym::default(), ..v }
+                let v = Value { path: Sym::default(), ..v };
+                if spec.contains("!r") || spec.contains("!a") { self.quoted(v) } else { v }
             }
             ExprKind::List(items) => {
                 let mut object = Object { list: Some(Vec::new()), closed: true, ..Object::default() };
@@ -400,6 +401,7 @@ impl Interp<'_> {
         };
         let mut text = format.as_str().map(str::to_string).or_else(|| format.shape.as_ref().map(|s| s.text.clone())).unwrap_or_default();
         let numeric = super::strings::numeric_holes(&text);
+        let kinds = super::strings::holes(&text);
         for hole in ["%s", "%r", "%d", "%i", "%f"] {
             text = text.replace(hole, "\0");
         }
@@ -407,7 +409,8 @@ impl Interp<'_> {
         out.add_taint(format);
         for (i, a) in args.iter().enumerate() {
             if !numeric.get(i).copied().unwrap_or(false) {
-                self.put_into(&mut out, a);
+                let quoted = matches!(kinds.get(i), Some('r' | 'a')).then(|| self.quoted(a.clone()));
+                self.put_into(&mut out, quoted.as_ref().unwrap_or(a));
             }
         }
         if args.iter().all(Value::is_constant) && format.lit.is_some() && out.taint == 0 {
@@ -418,12 +421,20 @@ impl Interp<'_> {
         out
     }
 
+    /// As `repr` writes it: line ends are `\n`.
+    fn quoted(&self, mut v: Value) -> Value {
+        v.taint &= !self.sink_bit("log");
+        v
+    }
+
     /// `"{}".format(..)`.
     pub(super) fn format_call(&mut self, format: &Value, args: &[Value]) -> Value {
         let mut out = Value::default();
         out.add_taint(format);
+        let quoted = format.as_str().is_some_and(super::strings::all_quoted);
         for a in args {
-            self.put_into(&mut out, a);
+            let escaped = quoted.then(|| self.quoted(a.clone()));
+            self.put_into(&mut out, escaped.as_ref().unwrap_or(a));
         }
         let text = format.as_str().map(str::to_string).or_else(|| format.shape.as_ref().map(|s| s.text.clone())).unwrap_or_default();
         out.shape = Some(Arc::new(Shape { text: super::strings::format_holes(&text) }));

@@ -10,17 +10,28 @@ use std::sync::Arc;
 
 /// For each `%` hole of a format string, whether it only takes numbers.
 pub(super) fn numeric_holes(format: &str) -> Vec<bool> {
+    holes(format).into_iter().map(|k| matches!(k, 'd' | 'i' | 'f' | 'x' | 'e' | 'g')).collect()
+}
+
+/// The conversion of each `%` field.
+pub(super) fn holes(format: &str) -> Vec<char> {
     let mut holes = Vec::new();
     let mut chars = format.chars();
     while let Some(c) = chars.next() {
         if c == '%' {
             let kind = chars.by_ref().find(|c| c.is_ascii_alphabetic() || *c == '%');
             if let Some(k) = kind.filter(|k| *k != '%') {
-                holes.push(matches!(k, 'd' | 'i' | 'f' | 'x' | 'e' | 'g'));
+                holes.push(k);
             }
         }
     }
     holes
+}
+
+/// Whether every `{...}` field is written as `repr` would: `{!r}`, `{name!a:>9}`.
+pub(super) fn all_quoted(format: &str) -> bool {
+    let fields: Vec<&str> = format.split('{').skip(1).map(|f| f.split('}').next().unwrap_or_default()).collect();
+    !fields.is_empty() && fields.iter().all(|f| f.contains("!r") || f.contains("!a"))
 }
 
 /// A format string with its `{...}` fields as holes.

@@ -198,7 +198,9 @@ impl Lint<'_> {
                 self.path(table, path, entry);
             }
             self.conditions(entry, when, signature);
-            if let Some(path) = path.filter(|_| table.signed) {
+            // Rules speak of several languages at once; what a model says is about one.
+            let model = self.rules.entries.get(entry as usize).is_some_and(|e| !matches!(e.table, "call" | "assign" | "fallback"));
+            if let Some(path) = path.filter(|_| table.signed && model) {
                 let asked = when.iter().filter_map(|c| if let Condition::Arg { selector, .. } = c { Some(selector) } else { None });
                 for selector in asked.chain(selector) {
                     self.position(entry, path, selector, signature);
@@ -215,7 +217,7 @@ impl Lint<'_> {
                 (Selector::Index(i), None) => {
                     self.say(entry, format!("argument {i} of `{path}` has no name: a [[signature]] of it is needed"));
                 }
-                (Selector::Index(i), Some(params)) if *i >= params.len() && !params.iter().any(|p| p.starts_with('*')) => {
+                (Selector::Index(i), Some(params)) if !has_position(*i, params) => {
                     self.say(entry, format!("`{path}` has no argument {i}: its [[signature]] ends before"));
                 }
                 _ => {}
@@ -285,7 +287,9 @@ impl Lint<'_> {
                         self.say(entry, format!("never holds: the function has no argument {}", shown(selector)));
                     }
                 }
-                Condition::Target(p) | Condition::Inside(p) | Condition::File(p) | Condition::NotFile(p) => self.builds(entry, p),
+                Condition::Words(p) | Condition::Target(p) | Condition::Inside(p) | Condition::File(p) | Condition::NotFile(p) => {
+                    self.builds(entry, p)
+                }
                 Condition::Has(_) | Condition::Lacks(_) => {}
             }
         }
@@ -301,13 +305,20 @@ impl Lint<'_> {
     }
 }
 
+fn has_position(at: usize, params: &[Sym]) -> bool {
+    match params.iter().position(|p| p.starts_with('*')) {
+        Some(end) => at < end || (params[end].len() > 1 && !params[end].starts_with("**")),
+        None => at < params.len(),
+    }
+}
+
 /// Whether a function with these parameters can be given the argument.
 fn possible(selector: &Selector, params: &[Sym]) -> bool {
-    let more = |sign: &str| params.iter().any(|p| p.starts_with(sign));
+    let more = params.iter().any(|p| p.starts_with("**"));
     match selector {
         Selector::First(all) => all.iter().any(|s| possible(s, params)),
-        Selector::Index(i) | Selector::Position(i) => *i < params.len() || more("*"),
-        Selector::Keyword(k) => params.contains(k) || more("**"),
+        Selector::Index(i) | Selector::Position(i) => has_position(*i, params),
+        Selector::Keyword(k) => more || params.contains(k),
         _ => true,
     }
 }

@@ -509,7 +509,8 @@ impl Loader {
                 None if !tests.is_empty() => return Err("this condition needs `arg`".to_string()),
                 None => {}
             }
-            let regexes: [(&Option<String>, fn(Pattern) -> Condition); 4] = [
+            let regexes: [(&Option<String>, fn(Pattern) -> Condition); 5] = [
+                (&c.words, Condition::Words),
                 (&c.target, Condition::Target),
                 (&c.inside, Condition::Inside),
                 (&c.file, Condition::File),
@@ -753,18 +754,19 @@ fn by_name_too(selector: &Selector, params: &[Sym]) -> Selector {
         Selector::First(all) => all.as_slice(),
         one => std::slice::from_ref(one),
     };
+    let positions = params.iter().position(|p| p.starts_with('*')).unwrap_or(params.len());
     let (mut sure, mut spread) = (Vec::new(), Vec::new());
     for one in all {
         match one {
             Selector::Index(i) => {
-                let name = params.get(*i).filter(|p| !p.is_empty() && !p.starts_with('*'));
+                let name = params[..positions].get(*i).filter(|p| !p.is_empty());
                 sure.push(Selector::Position(*i));
                 sure.extend(name.map(|p| Selector::Keyword(*p)));
                 spread.push(one.clone());
             }
             Selector::Keyword(k) => {
                 sure.push(one.clone());
-                sure.extend(params.iter().position(|p| p == k).map(Selector::Position));
+                sure.extend(params[..positions].iter().position(|p| p == k).map(Selector::Position));
             }
             other => sure.push(other.clone()),
         }

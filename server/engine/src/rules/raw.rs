@@ -64,6 +64,7 @@ pub(super) struct Condition {
     pub inside: Option<String>,
     pub file: Option<String>,
     pub not_file: Option<String>,
+    pub words: Option<String>,
     pub has: Option<String>,
     pub lacks: Option<String>,
 }

@@ -114,6 +114,8 @@ pub enum Condition {
     Inside(Pattern),
     File(Pattern),
     NotFile(Pattern),
+    /// The arguments as the words of a command line.
+    Words(Pattern),
     Has(Sym),
     Lacks(Sym),
 }
@@ -329,7 +331,8 @@ pub struct Models {
     pub method_returns: FxHashMap<Sym, (Sym, EntryIx)>,
     /// Prefix replaced by another path.
     pub aliases: FxHashMap<Sym, (Sym, EntryIx)>,
-    /// Names of a function's parameters in order, without the receiver; empty: by position only, `*`: any number more.
+    /// Names of a function's parameters in order, without the receiver; empty: by position only, `*name`: any number more
+    /// by position, `*`: what follows goes by name only, `**`: more by name.
     pub signatures: FxHashMap<Sym, Arc<[Sym]>>,
     /// The same of `*.name` methods.
     pub method_signatures: FxHashMap<Sym, Arc<[Sym]>>,
