@@ -288,7 +288,7 @@ impl Lint<'_> {
                     }
                 }
                 Condition::Words(p) | Condition::Target(p) | Condition::Inside(p) | Condition::File(p) | Condition::NotFile(p) => {
-                    self.builds(entry, p)
+                    self.builds(entry, p);
                 }
                 Condition::Has(_) | Condition::Lacks(_) => {}
             }
