@@ -132,8 +132,73 @@ pub struct Analysis {
     pub broken: Vec<Range<usize>>,
     /// Other project files that had a part in this result.
     pub depends_on: Vec<Arc<str>>,
-    /// The step budget ran out somewhere: findings may be missing.
-    pub exhausted: bool,
+    /// What was not followed to its end, by position: findings may be missing there.
+    pub not_followed: Vec<NotFollowed>,
+}
+
+impl Analysis {
+    /// Something was not followed to its end.
+    pub fn exhausted(&self) -> bool {
+        !self.not_followed.is_empty()
+    }
+}
+
+/// A part of a file that was not followed to its end, and why.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NotFollowed {
+    /// The item (function, class or statement at the top level), in bytes of the file. Empty: the file's top level as a whole.
+    pub span: Range<usize>,
+    #[allow(missing_docs)]
+    pub limit: Limit,
+}
+
+/// Does something that only a mistake in the analysis can end; such a mistake costs that and nothing else.
+pub(crate) fn guarded<T>(f: impl FnOnce() -> T) -> Option<T> {
+    std::panic::catch_unwind(std::panic::AssertUnwindSafe(f)).ok()
+}
+
+/// What stopped an analysis.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Limit {
+    /// The budget of steps was spent: there are too many ways through the code.
+    Steps,
+    /// Calls, blocks and expressions nest too deep.
+    Depth,
+    /// More modules are imported than are looked into.
+    Modules,
+    /// A mistake in the analysis itself.
+    Fault,
+}
+
+impl Limit {
+    pub(crate) const ALL: [Limit; 4] = [Limit::Steps, Limit::Depth, Limit::Modules, Limit::Fault];
+}
+
+impl std::fmt::Display for Limit {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Limit::Steps => "too many ways through the code",
+            Limit::Depth => "too deep",
+            Limit::Modules => "too many imported modules",
+            Limit::Fault => "the analysis failed; this is a bug in qualm",
+        })
+    }
+}
+
+/// A set of [`Limit`]s.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Limits(u8);
+
+impl Limits {
+    pub(crate) fn add(&mut self, limit: Limit) {
+        self.0 |= 1 << limit as u8;
+    }
+    pub(crate) fn extend(&mut self, other: Limits) {
+        self.0 |= other.0;
+    }
+    pub(crate) fn iter(self) -> impl Iterator<Item = Limit> {
+        Limit::ALL.into_iter().filter(move |l| self.0 & 1 << *l as u8 != 0)
+    }
 }
 
 /// Why no rewrite is offered.

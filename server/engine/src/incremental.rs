@@ -6,7 +6,7 @@
 //! result is the one a fresh analysis would give.
 
 use crate::{
-    analysis::{Analysis, Project, SourceFile},
+    analysis::{Analysis, Limit, Limits, NotFollowed, Project, SourceFile},
     finding::{Finding, Persona, Step},
     interp::{Facts, FuncRef, Interp, Note, Pos, RawFinding, Record, Setup, Top},
     ir::{StmtKind, Sym},
@@ -28,7 +28,7 @@ pub(crate) struct CachedRoots {
     registrations: u64,
     deps: Vec<(Sym, u64)>,
     record: Arc<Record>,
-    exhausted: bool,
+    limits: Limits,
 }
 
 /// What a rewrite must know of a finding and nobody else asks about.
@@ -131,29 +131,33 @@ impl Run<'_> {
                 let state = top.state.clone();
                 let mut interp = Interp::resume(setup, state, mutated);
                 let changed: Vec<_> = items.iter().filter(|i| changed.contains(&i.id)).map(|i| (i.id, i.unit.clone())).collect();
-                interp.run_definitions(&changed);
+                guarded(&mut interp, |interp| interp.run_definitions(&changed));
                 collect_roots(&interp, &mut own);
                 records.push(Arc::new(interp.start_item()));
                 (interp, top)
             }
             None => {
                 let mut interp = Interp::new(setup, items.iter().map(|i| (i.id, i.unit.clone())).collect(), mutated);
-                interp.run_top();
-                let exhausted = std::mem::take(&mut interp.exhausted);
+                guarded(&mut interp, Interp::run_top);
+                let limits = std::mem::take(&mut interp.limits);
                 let mut roots = FxHashMap::default();
                 collect_roots(&interp, &mut roots);
                 let visited = interp.visited_items();
                 let record = Arc::new(interp.start_item());
                 let unused = record.facts.apps.is_empty() && record.facts.routes.is_empty();
-                let imported = if unused { Vec::new() } else { interp.imported_marks() };
+                let imported = if unused { Vec::new() } else { guarded(&mut interp, Interp::imported_marks).unwrap_or_default() };
                 interp.start_item();
                 let items = items.iter().map(|i| (i.id, i.own.clone())).collect();
                 let state = interp.top();
-                (interp, TopCache { items, visited, state, roots, record, imported, exhausted })
+                (interp, TopCache { items, visited, state, roots, record, imported, limits })
             }
         };
         let (roots, imported) = (&top.roots, &top.imported);
-        analysis.exhausted |= top.exhausted | std::mem::take(&mut interp.exhausted);
+        let mut whole = top.limits;
+        whole.extend(std::mem::take(&mut interp.limits));
+        let mut not_followed: Vec<_> = whole.iter().map(|limit| NotFollowed { span: 0..0, limit }).collect();
+        let gave_up =
+            |item: &Item, limits: Limits| limits.iter().map(|limit| NotFollowed { span: item.range.clone(), limit }).collect::<Vec<_>>();
         records.push(top.record.clone());
         let versions = Versions::new(items, &interp);
         for item in items {
@@ -168,24 +172,25 @@ impl Run<'_> {
                 && c.deps.iter().all(|(name, v)| versions.of(*name) == *v)
                 && c.record.modules.iter().all(|(s, known)| now(*s) == *known)
             {
-                analysis.exhausted |= c.exhausted;
+                not_followed.extend(gave_up(item, c.limits));
                 records.push(c.record.clone());
                 continue;
             }
-            interp.exhausted = false;
+            interp.limits = Limits::default();
             run(&mut interp, functions);
             let record = Arc::new(interp.start_item());
-            let exhausted = std::mem::take(&mut interp.exhausted);
-            analysis.exhausted |= exhausted;
+            let limits = std::mem::take(&mut interp.limits);
+            not_followed.extend(gave_up(item, limits));
             if cancelled() {
                 return None;
             }
             let deps = record.deps.iter().map(|d| (*d, versions.of(*d))).collect();
             if let Some(c) = cache.entries.get_mut(&item.key) {
-                c.roots = Some(Arc::new(CachedRoots { registrations, deps, record: record.clone(), exhausted }));
+                c.roots = Some(Arc::new(CachedRoots { registrations, deps, record: record.clone(), limits }));
             }
             records.push(record);
         }
+        analysis.not_followed = not_followed;
         analysis.broken = items.iter().filter(|i| i.unit.broken).map(|i| i.range.clone()).collect();
         let mut depends: Vec<Arc<str>> =
             records.iter().flat_map(|r| &r.modules).filter_map(|(_, m)| m.as_ref().map(|m| m.0.clone())).collect();
@@ -196,13 +201,15 @@ impl Run<'_> {
         cache.top = Some(top);
         let said = items.iter().flat_map(|i| i.own.said.iter().map(|f| judge::shifted(f, i.range.start)));
         let imports = items.iter().map(|i| (i.range.start, &*i.own.imports));
-        let whole = self.judges.file(file, imports, project, &mut cache.hits);
-        findings.extend(said.chain(whole).filter(|f| judge::speaks(f, &file.foreign)));
+        let whole = crate::analysis::guarded(|| self.judges.file(file, imports, project, &mut cache.hits));
+        let own = items.iter().flat_map(|i| i.own.limits.iter().map(|limit| NotFollowed { span: i.range.clone(), limit }));
+        analysis.not_followed.extend(own.chain(whole.is_none().then_some(NotFollowed { span: 0..0, limit: Limit::Fault })));
+        findings.extend(said.chain(whole.unwrap_or_default()).filter(|f| judge::speaks(f, &file.foreign)));
         let mut comments = Vec::new();
         if items.iter().any(|i| i.own.answers) {
             comments = items.iter().flat_map(|i| i.unit.comments.iter().map(|c| c.in_file(i.range.start))).collect();
         }
-        let complete = analysis.broken.is_empty() && !analysis.exhausted;
+        let complete = analysis.broken.is_empty() && !analysis.exhausted();
         let context = judge::suppress::Context { rules, text: &file.text, tree: self.tree, complete };
         analysis.findings = judge::suppress::apply(context, &comments, findings);
         Some(analysis)
@@ -220,7 +227,7 @@ pub(crate) struct TopCache {
     roots: FxHashMap<u64, Vec<Arc<FuncRef>>>,
     record: Arc<Record>,
     imported: Vec<Sym>,
-    exhausted: bool,
+    limits: Limits,
 }
 
 impl TopCache {
@@ -263,17 +270,26 @@ fn collect_roots(interp: &Interp<'_>, roots: &mut FxHashMap<u64, Vec<Arc<FuncRef
     }
 }
 
+/// Evaluates something; a mistake in the interpreter costs that and nothing else.
+fn guarded<'a, T>(interp: &mut Interp<'a>, f: impl FnOnce(&mut Interp<'a>) -> T) -> Option<T> {
+    let done = crate::analysis::guarded(|| f(interp));
+    if done.is_none() {
+        interp.recover();
+    }
+    done
+}
+
 /// Runs the entry points of one item, then the functions inside them that nothing called.
 fn run(interp: &mut Interp<'_>, functions: &[Arc<FuncRef>]) {
     for f in functions {
-        interp.run_root(f);
+        guarded(interp, |interp| interp.run_root(f));
     }
     let mut next = 0;
     while next < interp.roots.len() && next < 10_000 {
         let f = interp.roots[next].func.clone();
         next += 1;
         if !interp.was_visited(&f) {
-            interp.run_root(&f);
+            guarded(interp, |interp| interp.run_root(&f));
         }
     }
 }

@@ -5,7 +5,7 @@
 //! pauses, because text around a place may change what the place means while it is half-typed.
 
 use crate::{
-    analysis::{self, SourceFile},
+    analysis::{self, Limit, Limits, SourceFile},
     finding::Finding,
     interp,
     ir::{ExprKind, StmtKind, Sym, Unit},
@@ -73,6 +73,7 @@ struct Lowered {
 }
 
 /// What an item says whatever is around it. Spans are relative to its first byte.
+#[derive(Default)]
 pub(crate) struct Own {
     /// Findings of the judges of text and snippets.
     pub said: Vec<Finding>,
@@ -83,19 +84,16 @@ pub(crate) struct Own {
     pub imports: Vec<Import>,
     /// Some comment may answer a finding.
     pub answers: bool,
+    /// What its lowering and judges gave up: something is missing here.
+    pub limits: Limits,
 }
 
 impl Own {
     fn of(judges: &Judges, language: Language, path: &str, text: &str, node: Node<'_>, unit: &Unit) -> Self {
         let base = node.start_byte();
         let answers = unit.comments.iter().any(|c| text.get(c.in_file(base)).is_some_and(suppress::possible));
-        Own {
-            said: judges.item(language, path, text, node, unit),
-            defines: defined(unit),
-            mutated: interp::unit_mutations(unit),
-            imports: dependency::imports(unit),
-            answers,
-        }
+        let (said, limits) = judges.item(language, path, text, node, unit);
+        Own { said, defines: defined(unit), mutated: interp::unit_mutations(unit), imports: dependency::imports(unit), answers, limits }
     }
 }
 
@@ -151,8 +149,16 @@ impl Cache {
             Entry::Occupied(e) if !broken && !e.get().lowered.unit.broken => e.into_mut(),
             e => {
                 self.next_id += 1;
-                let unit = Arc::new(lang::lower(language, text, node));
-                let own = Arc::new(Own::of(judges, language, path, text, node, &unit));
+                let unit = analysis::guarded(|| lang::lower(language, text, node));
+                let fault = unit.is_none();
+                let unit = Arc::new(unit.unwrap_or_default());
+                let own = analysis::guarded(|| Own::of(judges, language, path, text, node, &unit));
+                let fault = fault || own.is_none();
+                let mut own = own.unwrap_or_default();
+                if fault {
+                    own.limits.add(Limit::Fault);
+                }
+                let own = Arc::new(own);
                 let lowered = Lowered { id: self.next_id, unit, own };
                 e.insert_entry(CachedItem { lowered, roots: None, used: true }).into_mut()
             }

@@ -19,7 +19,11 @@ pub mod rules;
 mod sym;
 pub mod syntax;
 
-pub use analysis::{Analysis, Cache, Dependency, Engine, Foreign, Module, NoProject, Project, Refusal, SourceFile};
+/// Threads that analyse should have a stack of this many bytes (only what is used costs): what is followed depends on it in the
+/// most deeply nested code, and every door should say the same.
+pub const STACK_SIZE: usize = 64 << 20;
+
+pub use analysis::{Analysis, Cache, Dependency, Engine, Foreign, Limit, Module, NoProject, NotFollowed, Project, Refusal, SourceFile};
 pub use finding::{Confidence, Edit, Finding, Fix, Persona, Safety, Severity, Step};
 pub use lang::Language;
 pub use rules::RuleSet;

@@ -277,7 +277,7 @@ impl Scanner {
         if lossy && language.is_some() {
             done.gap(Kind::Encoding, "not UTF-8; other bytes were read as `?`");
         }
-        if analysis.exhausted {
+        if analysis.exhausted() {
             done.gap(Kind::NotFollowed, "too involved to follow to the end; findings may be missing");
         }
         let mut findings = analysis.findings;

@@ -116,7 +116,7 @@ impl<'a> Gate<'a> {
         if let Some((rule, _)) = new.iter().find(|(rule, n)| **n > old.get(*rule).copied().unwrap_or(0)) {
             return Err(Failure::New(rule.to_string()));
         }
-        if analysis.exhausted && !self.before.exhausted {
+        if analysis.exhausted() && !self.before.exhausted() {
             return Err(Failure::StillThere);
         }
         Ok(())

@@ -242,7 +242,7 @@ impl Interp<'_> {
         }
         if reported && !v.place.is_empty() {
             // What is done about the first use helps the later ones: a variable is reported once.
-            *self.env.cleared.entry(v.place).or_insert(0) |= s.bit;
+            self.env.clear(v.place, s.bit);
         }
     }
 

@@ -28,15 +28,20 @@ impl Interp<'_> {
             if !self.step() {
                 return true;
             }
-            if !self.statement(u, s) {
+            if !self.down() {
+                return true;
+            }
+            let goes_on = self.statement(u, s);
+            self.up();
+            if !goes_on {
                 return false;
             }
         }
         true
     }
 
-    fn fork(&mut self, u: U<'_>, from: &Env, stmts: &[Stmt]) -> Option<Env> {
-        self.env = from.clone();
+    fn fork(&mut self, u: U<'_>, from: &mut Env, stmts: &[Stmt]) -> Option<Env> {
+        self.env = from.fork();
         self.block(u, stmts).then(|| std::mem::take(&mut self.env))
     }
 
@@ -100,7 +105,7 @@ impl Interp<'_> {
                 false
             }
             StmtKind::Break | StmtKind::Continue => {
-                let env = self.env.clone();
+                let env = self.env.fork();
                 self.frame.breaks.push(env);
                 false
             }
@@ -152,7 +157,7 @@ impl Interp<'_> {
             Some(false) => return self.block(u, other),
             None => {}
         }
-        let before = self.env.clone();
+        let before = self.env.fork();
         self.refine(u, test, true);
         let mut outs = Vec::with_capacity(2);
         if self.block(u, then) {
@@ -189,7 +194,7 @@ impl Interp<'_> {
             }
             endless = v.truth() == Some(true);
         }
-        let before = self.env.clone();
+        let before = self.env.fork();
         let saved = std::mem::take(&mut self.frame.breaks);
         if let Some(t) = test {
             self.refine(u, t, true);
@@ -215,20 +220,20 @@ impl Interp<'_> {
         outs.push(before);
         let alive = self.merge(outs);
         for (place, bits) in passed {
-            *self.env.cleared.entry(place).or_insert(0) |= bits;
+            self.env.clear(place, bits);
         }
         if alive && !other.is_empty() { self.block(u, other) } else { alive }
     }
 
     fn switch(&mut self, u: U<'_>, subject: ExprId, cases: &[Case], fallthrough: bool) -> bool {
         let v = self.expr(u, subject);
-        let before = self.env.clone();
+        let mut before = self.env.fork();
         let saved = std::mem::take(&mut self.frame.breaks);
         let mut outs = Vec::new();
         let mut total = false;
         let mut carried: Option<Env> = None;
         for case in cases {
-            self.env = before.clone();
+            self.env = before.fork();
             let mut hit = case.tests.is_empty().then_some(true);
             if !case.tests.is_empty() {
                 let mut all_constant = v.lit.is_some();
@@ -276,22 +281,22 @@ impl Interp<'_> {
     }
 
     fn run_try(&mut self, u: U<'_>, body: &[Stmt], handlers: &[Handler], other: &[Stmt], finally: &[Stmt]) -> bool {
-        let before = self.env.clone();
-        let done = self.fork(u, &before, body);
+        let mut before = self.env.fork();
+        let mut done = self.fork(u, &mut before, body);
         // A handler may start after any statement of the body.
-        let mut thrown = before.clone();
-        if let Some(after) = &done {
-            thrown = thrown.join(after.clone());
+        let mut thrown = before.fork();
+        if let Some(after) = &mut done {
+            thrown = thrown.join(after.fork());
         }
         thrown.cleared.clone_from(&before.cleared);
         let mut outs = Vec::new();
-        if let Some(after) = done
-            && let Some(env) = self.fork(u, &after, other)
+        if let Some(mut after) = done
+            && let Some(env) = self.fork(u, &mut after, other)
         {
             outs.push(env);
         }
         for h in handlers {
-            self.env = thrown.clone();
+            self.env = thrown.fork();
             for t in &h.types {
                 self.expr(u, *t);
             }
@@ -320,9 +325,9 @@ impl Interp<'_> {
         let here = self.env.cleared.clone();
         match (exit.value.truth(), x) {
             (None, Some(x)) if self.is_test(u, x) => {
-                let saved = self.env.clone();
+                let mut saved = self.env.fork();
                 self.refine(u, x, true);
-                exit.when_true = std::mem::replace(&mut self.env, saved.clone()).cleared;
+                exit.when_true = std::mem::replace(&mut self.env, saved.fork()).cleared;
                 self.refine(u, x, false);
                 exit.when_false = std::mem::replace(&mut self.env, saved).cleared;
             }
@@ -348,8 +353,8 @@ impl Interp<'_> {
     /// A function as a value, bound to the variables around it.
     pub(super) fn function_value(&mut self, u: U<'_>, id: FuncId) -> Value {
         let nested = self.call_depth > 0 || !self.frame_is_top();
-        let env = nested.then(|| Arc::new(self.env.clone()));
-        let func = Arc::new(FuncRef { module: self.module, item: self.item, unit: u.clone(), func: id, env, this: None, class: None });
+        let env = nested.then(|| Arc::new(self.env.fork()));
+        let func = Arc::new(FuncRef::new(self.module, self.item, u.clone(), id, env));
         Value { callee: Callee::Func(func), ..Value::default() }
     }
 
@@ -436,9 +441,9 @@ impl Interp<'_> {
             bases.push(self.force(&base));
         }
         let nested = self.call_depth > 0 || !self.frame_is_top();
-        let env = nested.then(|| Arc::new(self.env.clone()));
+        let env = nested.then(|| Arc::new(self.env.fork()));
         let base_path = bases.iter().map(|b| b.path).find(|p| !p.is_empty()).unwrap_or_default();
-        let class = Arc::new(ClassRef { module: self.module, item: self.item, unit: u.clone(), class: id, env: env.clone(), bases });
+        let class = Arc::new(ClassRef::new(self.module, self.item, u.clone(), id, env, bases));
         let value = Value { callee: Callee::Class(class.clone()), path: base_path, typed: !base_path.is_empty(), ..Value::default() };
         if !define {
             return value;
@@ -457,18 +462,10 @@ impl Interp<'_> {
             }
         }
         self.block(u, &c.body);
-        let this = self.instance(&class, Some(u));
+        let this = self.instance(&class);
         for m in &c.methods {
             let f = u.func(*m);
-            let bound = Arc::new(FuncRef {
-                module: self.module,
-                item: self.item,
-                unit: u.clone(),
-                func: *m,
-                env: env.clone(),
-                this: (!f.is_static).then(|| this.clone()),
-                class: Some(class.clone()),
-            });
+            let bound = Arc::new(FuncRef::method(&class, *m, (!f.is_static).then(|| this.clone())));
             self.define_marks(f.name, f.name_span);
             for d in &f.decorators {
                 self.decorator(u, *d, &bound, f.name_span);
@@ -478,23 +475,11 @@ impl Interp<'_> {
         value
     }
 
-    /// An instance whose fields are not known beyond declarations.
-    pub(super) fn instance(&mut self, class: &Arc<ClassRef>, _from: Option<U<'_>>) -> Value {
+    /// An instance of which nothing is known but its class: what a field's declaration says is looked at when the field is read, so
+    /// that classes may name each other in any way.
+    pub(super) fn instance(&mut self, class: &Arc<ClassRef>) -> Value {
         let base = class.bases.iter().map(|b| b.path).find(|p| !p.is_empty()).unwrap_or_default();
-        let mut object = Object { class: Some(class.clone()), ..Object::default() };
-        let unit = class.unit.clone();
-        for f in &unit.class(class.class).fields {
-            let mut v = Value::default();
-            if let Some(t) = f.ty {
-                self.apply_type(&unit, t, &mut v);
-            }
-            if let Some(x) = f.value
-                && let ExprKind::Lit(l) = &unit.expr(x).kind
-            {
-                v.lit = Some(l.clone());
-            }
-            object.set(Key::Str(f.name), v);
-        }
+        let object = Object::instance(class.clone());
         Value { object: Some(Arc::new(object)), path: base, typed: !base.is_empty(), ..Value::default() }
     }
 
@@ -505,7 +490,7 @@ impl Interp<'_> {
             let text = name.as_str();
             self.env.cleared.retain(|p, _| !p.strip_prefix(text).is_some_and(|rest| rest.is_empty() || rest.starts_with('.')));
         }
-        self.env.vars.insert(name, value);
+        self.env.set(name, value);
         self.globals_dirty = true;
     }
 
@@ -632,11 +617,11 @@ impl Interp<'_> {
                 value.object = Some(Arc::new(object));
                 value.lit = None;
                 value.place = Sym::default();
-                if self.env.vars.contains_key(name) || self.frame_is_top() {
-                    self.env.vars.insert(*name, value);
+                if self.env.own(*name).is_some() || self.frame_is_top() {
+                    self.env.set(*name, value);
                     self.globals_dirty = true;
                 } else if self.env.get(*name).is_some() {
-                    self.env.vars.insert(*name, value);
+                    self.env.set(*name, value);
                 }
             }
             ExprKind::Member { object: owner, name } => {

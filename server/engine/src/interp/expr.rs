@@ -1,19 +1,17 @@
 //! Expressions.
 
-use super::{Callee, Interp, Key, MAX_EXPR_DEPTH, Object, Shape, Value, exec::U, value::MAX_SHAPE};
+use super::{Callee, Interp, Key, Object, Shape, Value, exec::U, value::MAX_SHAPE};
 use crate::ir::{Entry, ExprId, ExprKind, Lit, Op, Sym, sym};
 use std::sync::Arc;
 
 impl Interp<'_> {
     /// Evaluates an expression.
     pub(super) fn expr(&mut self, u: U<'_>, id: ExprId) -> Value {
-        if !self.step() || self.expr_depth >= MAX_EXPR_DEPTH {
-            self.exhausted = true;
+        if !self.step() || !self.down() {
             return Value::default();
         }
-        self.expr_depth += 1;
         let value = self.eval(u, id);
-        self.expr_depth -= 1;
+        self.up();
         value
     }
 
@@ -97,7 +95,7 @@ impl Interp<'_> {
                     Some(false) => return self.expr(u, *other),
                     None => {}
                 }
-                let before = self.env.clone();
+                let before = self.env.fork();
                 self.refine(u, *test, true);
                 let a = self.expr(u, *then);
                 let after = std::mem::replace(&mut self.env, before);
@@ -124,7 +122,7 @@ impl Interp<'_> {
                 if spec.contains("!r") || spec.contains("!a") { self.quoted(v) } else { v }
             }
             ExprKind::List(items) => {
-                let mut object = Object { list: Some(Vec::new()), closed: true, ..Object::default() };
+                let mut object = Object::empty_list();
                 for i in items {
                     match &u.expr(*i).kind {
                         ExprKind::Spread(x) => {
@@ -147,7 +145,7 @@ impl Interp<'_> {
             }
             ExprKind::Map(entries) => self.map(u, entries),
             ExprKind::Comprehension { element, clauses, conditions } => {
-                let outer = self.open_scope();
+                let outer = self.env.fork();
                 for (pattern, iter) in clauses {
                     let v = self.expr(u, *iter);
                     let e = self.element(&v);
@@ -158,8 +156,8 @@ impl Interp<'_> {
                     self.refine(u, *c, true);
                 }
                 let v = self.expr(u, *element);
-                self.close_scope(outer);
-                let mut object = Object { list: None, ..Object::default() };
+                self.env = outer;
+                let mut object = Object::default();
                 object.add(&v);
                 Value { object: Some(Arc::new(object)), derived: v.derived, ..Value::default() }
             }
@@ -192,7 +190,7 @@ impl Interp<'_> {
     }
 
     fn map(&mut self, u: U<'_>, entries: &[Entry]) -> Value {
-        let mut object = Object { closed: true, ..Object::default() };
+        let mut object = Object::empty_map();
         for entry in entries {
             let Some(k) = entry.key else {
                 let v = self.expr(u, entry.value);
@@ -273,10 +271,10 @@ impl Interp<'_> {
             (Op::And, Some(true)) | (Op::Or | Op::Coalesce, Some(false)) => return self.expr(u, right),
             _ => {}
         }
-        let outer = self.open_scope();
+        let outer = self.env.fork();
         self.refine(u, left, op == Op::And);
         let r = self.expr(u, right);
-        self.close_scope(outer);
+        self.env = outer;
         if matches!(op, Op::Or | Op::Coalesce) {
             self.fallback(u, left, &l, right, &r);
             let mut v = l.join(&r);

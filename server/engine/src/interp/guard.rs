@@ -32,7 +32,7 @@ impl Interp<'_> {
     pub(super) fn clear_value(&mut self, value: &Value, bits: SinkBits) {
         for place in std::iter::once(value.place).chain(value.derived.iter().copied()) {
             if !place.is_empty() {
-                *self.env.cleared.entry(place).or_insert(0) |= bits;
+                self.env.clear(place, bits);
             }
         }
     }

@@ -5,6 +5,7 @@ use crate::{
     ir::{ExprId, ExprKind, Lit, Sym, sym},
     rules::Source,
 };
+use rustc_hash::FxHashSet;
 use std::sync::Arc;
 
 /// Annotations that rule out hostile text: numbers, booleans, dates, identifiers with a fixed form.
@@ -199,14 +200,14 @@ impl Interp<'_> {
                 return v;
             }
             if let Some(class) = object.class.clone()
-                && let Some(v) = self.method(&class, owner, name, 0)
+                && let Some(v) = self.method(&class, owner, name)
             {
                 return v;
             }
         }
         if let Callee::Class(class) = &owner.callee {
             let class = class.clone();
-            if let Some(v) = self.method(&class, owner, name, 0) {
+            if let Some(v) = self.method(&class, owner, name) {
                 return v;
             }
         }
@@ -242,23 +243,34 @@ impl Interp<'_> {
         if base.len() + name.len() > super::MAX_PATH { Sym::default() } else { sym(&format!("{base}.{name}")) }
     }
 
-    /// A method or class field, own or inherited.
-    fn method(&mut self, class: &Arc<super::value::ClassRef>, this: &Value, name: Sym, depth: u32) -> Option<Value> {
+    /// A method or class field, own or inherited: the class itself, then its bases, from left to right and nearest first.
+    fn method(&mut self, class: &Arc<super::value::ClassRef>, this: &Value, name: Sym) -> Option<Value> {
+        let mut seen = FxHashSet::default();
+        let mut at = vec![class.clone()];
+        while let Some(class) = at.pop() {
+            if !seen.insert(Arc::as_ptr(&class)) || !self.step() {
+                continue;
+            }
+            if let Some(v) = self.own_method(&class, this, name) {
+                return Some(v);
+            }
+            at.extend(class.bases.iter().rev().filter_map(|b| match &b.callee {
+                Callee::Class(b) => Some(b.clone()),
+                _ => None,
+            }));
+        }
+        None
+    }
+
+    fn own_method(&mut self, class: &Arc<super::value::ClassRef>, this: &Value, name: Sym) -> Option<Value> {
         let unit = class.unit.clone();
         let c = unit.class(class.class);
         if let Some(m) = c.methods.iter().find(|m| unit.func(**m).name == Some(name)) {
             let f = unit.func(*m);
             let is_property =
                 f.decorators.iter().any(|d| matches!(unit.expr(*d).kind, ExprKind::Name(n) if n == "property" || n == "cached_property"));
-            let func = Arc::new(FuncRef {
-                module: class.module,
-                item: class.item,
-                unit: unit.clone(),
-                func: *m,
-                env: class.env.clone(),
-                this: (!f.is_static && !matches!(this.callee, Callee::Class(_))).then(|| this.clone()),
-                class: Some(class.clone()),
-            });
+            let bound = (!f.is_static && !matches!(this.callee, Callee::Class(_))).then(|| this.clone());
+            let func = Arc::new(FuncRef::method(class, *m, bound));
             if class.module == 0
                 && let Some(n) = c.name
             {
@@ -275,15 +287,7 @@ impl Interp<'_> {
                 match &unit.expr(x).kind {
                     ExprKind::Lit(l) => v.lit = Some(l.clone()),
                     ExprKind::Func(id) => {
-                        v.callee = Callee::Func(Arc::new(FuncRef {
-                            module: class.module,
-                            item: class.item,
-                            unit: unit.clone(),
-                            func: *id,
-                            env: class.env.clone(),
-                            this: Some(this.clone()),
-                            class: Some(class.clone()),
-                        }));
+                        v.callee = Callee::Func(Arc::new(FuncRef::method(class, *id, Some(this.clone()))));
                     }
                     _ => {}
                 }
@@ -292,15 +296,6 @@ impl Interp<'_> {
                 self.apply_type(&unit, t, &mut v);
             }
             return Some(v);
-        }
-        if depth < 4 {
-            for base in class.bases.clone() {
-                if let Callee::Class(b) = &base.callee
-                    && let Some(v) = self.method(b, this, name, depth + 1)
-                {
-                    return Some(v);
-                }
-            }
         }
         None
     }
@@ -367,7 +362,7 @@ impl Interp<'_> {
         if value.object.is_none()
             && let Some(class) = self.type_class(u, ty)
         {
-            let instance = self.instance(&class, None);
+            let instance = self.instance(&class);
             if value.taint == 0 {
                 value.object = instance.object;
             }
@@ -428,6 +423,8 @@ impl Value {
     }
     /// A list literal's value.
     pub(super) fn list(items: Vec<Value>) -> Value {
-        Value { object: Some(Arc::new(Object { list: Some(items), closed: true, ..Object::default() })), ..Value::default() }
+        let mut object = Object::empty_list();
+        items.into_iter().for_each(|v| object.push(v));
+        Value { object: Some(Arc::new(object)), ..Value::default() }
     }
 }

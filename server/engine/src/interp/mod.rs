@@ -21,7 +21,7 @@ pub(crate) use record::{Facts, MarkFact, RawFinding, RawStep, Record, RouteFact}
 pub(crate) use value::{Callee, Env, Flow, FuncRef, Key, Note, Object, Pos, Shape, Value};
 
 use crate::{
-    analysis::{Module, Project},
+    analysis::{Limit, Limits, Module, Project},
     ir::{ExprId, Span, Sym, Unit, sym},
     lang::Language,
     rules::{Models, RuleSet, SinkBits, SourceBits},
@@ -30,9 +30,14 @@ use rustc_hash::{FxHashMap, FxHashSet};
 use std::sync::Arc;
 
 /// Calls into project functions are followed this deep.
-const MAX_CALL_DEPTH: u32 = 5;
-/// Expressions nest at most this deep (the lowering is limited too; inlined calls add up).
-const MAX_EXPR_DEPTH: u32 = 400;
+pub(crate) const MAX_CALL_DEPTH: u32 = 5;
+/// Expressions, statements, calls and modules nest at most this deep altogether (the lowering is limited too; followed calls add up).
+const MAX_DEPTH: u32 = 1_500;
+/// Nothing is followed deeper when less than this is left of the stack, in bytes: the last resort, on threads smaller than
+/// [`crate::STACK_SIZE`].
+const MIN_STACK: usize = 512 << 10;
+/// Modules that take part in a run.
+const MAX_MODULES: usize = 200;
 /// Steps for one entry point (a function, or the module's top level).
 const ROOT_STEPS: u32 = 60_000;
 /// Access paths longer than this are forgotten.
@@ -135,9 +140,9 @@ pub(crate) struct Interp<'a> {
     pub(crate) item: u64,
     pub(crate) frame: Frame,
     call_depth: u32,
-    expr_depth: u32,
+    depth: u32,
     steps: u32,
-    pub(crate) exhausted: bool,
+    pub(crate) limits: Limits,
     /// Where findings, marks and dependencies go.
     pub(crate) record: Record,
     pub(crate) roots: Vec<Root>,
@@ -200,7 +205,7 @@ impl<'a> Interp<'a> {
         self.at_top = true;
         let base = self.modules[0].globals.clone();
         self.modules[0].state = Evaluated::Running;
-        self.env = Env { parent: Some(base), ..Env::default() };
+        self.env = Env::inside(Some(base));
         for (item, unit) in items {
             self.item = *item;
             self.hoist(unit);
@@ -246,9 +251,9 @@ impl<'a> Interp<'a> {
             item: 0,
             frame: Frame::default(),
             call_depth: 0,
-            expr_depth: 0,
+            depth: 0,
             steps: ROOT_STEPS,
-            exhausted: false,
+            limits: Limits::default(),
             record: Record::default(),
             roots: Vec::new(),
             registrations: FxHashMap::default(),
@@ -289,21 +294,63 @@ impl<'a> Interp<'a> {
         Pos { module: self.module, item: self.item, span }
     }
 
-    /// Spends one step; false when the budget is gone.
+    /// Spends one step, and what values cost since the last one; false when the budget is gone.
     fn step(&mut self) -> bool {
-        if self.steps == 0 {
-            self.exhausted = true;
+        self.charge(1)
+    }
+
+    /// Spends some steps; false when the budget is gone.
+    fn charge(&mut self, steps: u32) -> bool {
+        let spent = steps.saturating_add(value::work::take());
+        if self.steps <= spent {
+            self.steps = 0;
+            self.limits.add(Limit::Steps);
             return false;
         }
-        self.steps -= 1;
-        if self.steps.is_multiple_of(4096) && (self.setup.cancelled)() {
+        if (self.steps - spent) >> 12 != self.steps >> 12 && (self.setup.cancelled)() {
             self.steps = 0;
+            return false;
         }
-        self.steps > 0
+        self.steps -= spent;
+        true
+    }
+
+    /// Goes one level deeper, for whatever recurses on the input; false when that is too deep. Every true answer is followed by
+    /// a [`Self::up`].
+    fn down(&mut self) -> bool {
+        // Asked for the stack now and then only: the levels between need far less than what is kept back.
+        let stack = || stacker::remaining_stack().is_none_or(|left| left > MIN_STACK);
+        if self.depth >= MAX_DEPTH || self.depth.is_multiple_of(4) && !stack() {
+            self.limits.add(Limit::Depth);
+            return false;
+        }
+        self.depth += 1;
+        true
+    }
+
+    fn up(&mut self) {
+        self.depth -= 1;
     }
 
     fn refill(&mut self) {
+        value::work::take();
         self.steps = ROOT_STEPS;
+    }
+
+    /// Makes sense of itself again after a panic in the middle of an evaluation.
+    pub(crate) fn recover(&mut self) {
+        self.limits.add(Limit::Fault);
+        self.env = Env::default();
+        self.frame = Frame::default();
+        (self.module, self.call_depth, self.depth) = (0, 0, 0);
+        (self.at_top, self.globals_dirty) = (false, false);
+        self.active.clear();
+        self.resolved.clear();
+        for module in &mut self.modules {
+            if module.state == Evaluated::Running {
+                module.state = Evaluated::Done;
+            }
+        }
     }
 
     /// `base.name` as an access path, aliases applied.
@@ -381,7 +428,7 @@ impl<'a> Interp<'a> {
         self.refill();
         self.env = Env::default();
         self.call_depth = 0;
-        self.expr_depth = 0;
+        self.depth = 0;
         self.active.clear();
         self.entry(func);
     }
@@ -392,7 +439,11 @@ impl<'a> Interp<'a> {
             return *known;
         }
         let from = self.modules[self.module as usize].path.clone();
-        let found = self.setup.project.module(&from, &specifier, self.setup.language);
+        let mut found = self.setup.project.module(&from, &specifier, self.setup.language);
+        if self.modules.len() >= MAX_MODULES && found.as_ref().is_some_and(|m| !self.by_path.contains_key(&m.path)) {
+            self.limits.add(Limit::Modules);
+            found = None;
+        }
         if self.module == 0 {
             self.record.modules.push((specifier, found.as_ref().map(|m| (m.path.clone(), m.hash))));
         } else if let Some(m) = &found {

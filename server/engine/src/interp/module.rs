@@ -3,8 +3,7 @@
 
 use super::{Callee, Env, Evaluated, Frame, Interp, Value};
 use crate::ir::{ExprId, ExprKind, Pattern, Stmt, StmtKind, Sym, Unit, sym};
-use crate::rules::SinkBits;
-use rustc_hash::{FxHashMap, FxHashSet};
+use rustc_hash::FxHashSet;
 use std::sync::Arc;
 
 /// Methods that put something into a container.
@@ -90,7 +89,7 @@ pub(crate) fn unit_mutations(unit: &Unit) -> Vec<Sym> {
 impl Interp<'_> {
     /// Runs a module's top level once.
     pub(super) fn evaluate_module(&mut self, index: u32) {
-        if self.modules[index as usize].state != Evaluated::Not || self.modules.len() > 200 {
+        if self.modules[index as usize].state != Evaluated::Not || !self.down() {
             return;
         }
         self.modules[index as usize].state = Evaluated::Running;
@@ -125,6 +124,7 @@ impl Interp<'_> {
         let env = std::mem::replace(&mut self.env, saved.0);
         self.modules[index as usize].globals = Arc::new(env);
         self.modules[index as usize].state = Evaluated::Done;
+        self.up();
         self.module = saved.1;
         self.item = saved.2;
         self.frame = saved.3;
@@ -146,13 +146,13 @@ impl Interp<'_> {
                 StmtKind::Func(id) => {
                     if let Some(name) = unit.func(id).name {
                         let value = self.function_value(unit, id);
-                        self.env.vars.insert(name, value);
+                        self.env.set(name, value);
                     }
                 }
                 StmtKind::Class(id) => {
                     if let Some(name) = unit.class(id).name {
                         let value = self.class_value(unit, id, false);
-                        self.env.vars.insert(name, value);
+                        self.env.set(name, value);
                     }
                 }
                 _ => {}
@@ -161,35 +161,10 @@ impl Interp<'_> {
         self.globals_dirty = true;
     }
 
-    /// Begins a scope: what is bound or guarded from here on is forgotten by [`Interp::close_scope`]. A module may have thousands
-    /// of variables, they are not copied.
-    pub(super) fn open_scope(&mut self) -> Scope {
-        if !self.frame_is_top() {
-            return Scope::Copy(self.env.clone());
-        }
-        let mut outer = std::mem::take(&mut self.env);
-        let cleared = std::mem::take(&mut outer.cleared);
-        let outer = Arc::new(outer);
-        self.env = Env { cleared: cleared.clone(), parent: Some(outer.clone()), ..Env::default() };
-        Scope::Shared(outer, cleared)
-    }
-
-    /// Ends a scope.
-    pub(super) fn close_scope(&mut self, scope: Scope) {
-        self.env = match scope {
-            Scope::Copy(env) => env,
-            Scope::Shared(outer, cleared) => {
-                self.env = Env::default();
-                let outer = Arc::try_unwrap(outer).unwrap_or_else(|shared| (*shared).clone());
-                Env { cleared, ..outer }
-            }
-        };
-    }
-
     /// The module's variables as the functions of the module see them.
     pub(super) fn share_globals(&mut self) {
         if self.call_depth == 0 && self.globals_dirty && self.modules[self.module as usize].state == Evaluated::Running {
-            self.modules[self.module as usize].globals = Arc::new(self.env.clone());
+            self.modules[self.module as usize].globals = Arc::new(self.env.fork());
             self.globals_dirty = false;
         }
     }
@@ -227,8 +202,12 @@ impl Interp<'_> {
             if local == "*" {
                 self.evaluate_module(index);
                 let globals = self.modules[index as usize].globals.clone();
-                for (name, v) in &globals.vars {
-                    self.env.vars.insert(*name, v.clone());
+                let names = globals.own_names();
+                super::value::work::spend(names.len());
+                for name in names {
+                    if let Some(v) = globals.own(name) {
+                        self.env.set(name, v.clone());
+                    }
                 }
                 return;
             }
@@ -246,11 +225,10 @@ impl Interp<'_> {
         if let Some(v) = &mut found {
             if let Callee::Import(next, inner) = v.callee
                 && (next != index || inner != Some(member))
-                && self.expr_depth < super::MAX_EXPR_DEPTH
+                && self.down()
             {
-                self.expr_depth += 1;
                 let forced = self.force(&v.clone());
-                self.expr_depth -= 1;
+                self.up();
                 return forced;
             }
             if v.path.is_empty() && v.lit.is_none() {
@@ -298,13 +276,6 @@ impl Interp<'_> {
         let env = std::mem::replace(&mut self.env, saved_env);
         (out, frame, env)
     }
-}
-
-/// The variables outside of a scope.
-pub(super) enum Scope {
-    Copy(Env),
-    /// With what guards had cleared.
-    Shared(Arc<Env>, FxHashMap<Sym, SinkBits>),
 }
 
 fn is_container_type(path: Sym) -> bool {

@@ -14,7 +14,7 @@ mod testing;
 pub mod text;
 
 use crate::{
-    analysis::{Foreign, Project, SourceFile},
+    analysis::{Foreign, Limit, Limits, Project, SourceFile, guarded},
     finding::{Finding, Persona},
     ir::Unit,
     lang::{self, Language},
@@ -54,13 +54,26 @@ impl Judges {
         &self.errors
     }
 
-    /// What can be said of one item by itself, whatever is around it; spans are relative to its first byte.
-    pub fn item(&self, language: Language, path: &str, text: &str, node: Node<'_>, unit: &Unit) -> Vec<Finding> {
-        let mut findings = self.text.item(language, path, text, node);
+    /// What can be said of one item by itself, whatever is around it; spans are relative to its first byte. A mistake of one kind
+    /// of judge costs what that one would have said, and is told by a limit.
+    pub(crate) fn item(&self, language: Language, path: &str, text: &str, node: Node<'_>, unit: &Unit) -> (Vec<Finding>, Limits) {
+        let mut limits = Limits::default();
+        let mut findings = guarded(|| self.text.item(language, path, text, node)).unwrap_or_else(|| {
+            limits.add(Limit::Fault);
+            Vec::new()
+        });
         if let Some(item) = text.get(node.byte_range()) {
-            findings.extend(self.patterns.item(language, path, unit, item));
+            match guarded(|| self.patterns.item(language, path, unit, item)) {
+                Some((found, whole)) => {
+                    findings.extend(found);
+                    if !whole {
+                        limits.add(Limit::Steps);
+                    }
+                }
+                None => limits.add(Limit::Fault),
+            }
         }
-        findings
+        (findings, limits)
     }
 
     /// What the file as a whole adds: its raw text and its imports (of each item, with its first byte). `hits` is kept

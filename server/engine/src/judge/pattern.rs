@@ -17,6 +17,7 @@ use crate::{
 };
 use rustc_hash::FxHashMap;
 use std::{
+    cell::Cell,
     mem::{Discriminant, discriminant},
     ops::Range,
     sync::Arc,
@@ -66,10 +67,11 @@ impl PatternRules {
         (Self { rules, families }, errors)
     }
 
-    /// Findings in one item; spans are relative to its first byte.
-    pub fn item(&self, language: Language, path: &str, unit: &Unit, item: &str) -> Vec<Finding> {
-        let Some(family) = self.families.get(language.info().models) else { return Vec::new() };
-        let mut search = Search { rules: &self.rules, family, language, path, unit, item, found: Vec::new() };
+    /// Findings in one item, with spans relative to its first byte, and whether that is all: the search has a budget.
+    pub fn item(&self, language: Language, path: &str, unit: &Unit, item: &str) -> (Vec<Finding>, bool) {
+        let Some(family) = self.families.get(language.info().models) else { return (Vec::new(), true) };
+        let steps = Cell::new(u32::try_from(unit.exprs.len()).unwrap_or(u32::MAX).saturating_mul(50).saturating_add(100_000));
+        let mut search = Search { rules: &self.rules, family, language, path, unit, item, steps, found: Vec::new() };
         for (id, expr) in unit.exprs.iter().enumerate() {
             for &snippet in family.exprs.get(&discriminant(&expr.kind)).into_iter().flatten() {
                 search.expr(snippet, id as u32);
@@ -88,7 +90,8 @@ impl PatternRules {
             unit.classes.iter().for_each(|c| search.list(&c.body));
         }
         search.found.sort_by(|a, b| (a.span.start, a.span.end, &a.rule).cmp(&(b.span.start, b.span.end, &b.rule)));
-        search.found
+        let whole = search.steps.get() > 0;
+        (search.found, whole)
     }
 }
 
@@ -142,12 +145,13 @@ struct Search<'a> {
     path: &'a str,
     unit: &'a Unit,
     item: &'a str,
+    steps: Cell<u32>,
     found: Vec<Finding>,
 }
 
 impl<'a> Search<'a> {
-    fn matcher(&self, snippet: &'a Snippet) -> Matcher<'a> {
-        Matcher { pattern: &snippet.unit, target: self.unit, item: self.item }
+    fn matcher<'s>(&'s self, snippet: &'s Snippet) -> Matcher<'s> {
+        Matcher { pattern: &snippet.unit, target: self.unit, item: self.item, steps: &self.steps }
     }
 
     fn expr(&mut self, snippet: usize, id: u32) {

@@ -1,6 +1,7 @@
 //! Comparison of a snippet's IR with a piece of code's, hole by hole.
 
 use crate::ir::{Arg, Entry, ExprId, ExprKind, FuncId, Handler, Lit, Param, Pattern, Span, Stmt, StmtKind, Sym, Unit};
+use std::cell::Cell;
 
 /// What a hole `$X` becomes before the snippet is parsed.
 const HOLE: &str = "__qualm_";
@@ -106,6 +107,8 @@ pub(super) struct Matcher<'a> {
     pub(super) pattern: &'a Unit,
     pub(super) target: &'a Unit,
     pub(super) item: &'a str,
+    /// What comparing may still cost in this item, in elements of sequences.
+    pub(super) steps: &'a Cell<u32>,
 }
 
 impl Matcher<'_> {
@@ -204,7 +207,16 @@ impl Matcher<'_> {
     }
 
     fn exprs(self, pattern: &[ExprId], target: &[ExprId], bindings: &mut Bindings) -> bool {
-        sequence(pattern, target, bindings, &|p| is_rest_expr(self.pattern, *p), &|_| false, &|p, t, b| self.expr(*p, *t, b), true)
+        sequence(
+            self.steps,
+            pattern,
+            target,
+            bindings,
+            &|p| is_rest_expr(self.pattern, *p),
+            &|_| false,
+            &|p, t, b| self.expr(*p, *t, b),
+            true,
+        )
     }
 
     /// Arguments: those by position in order, those by name in any.
@@ -222,7 +234,7 @@ impl Matcher<'_> {
             }
         }
         let equal = |p: &Arg, t: &Arg, b: &mut Bindings| p.spread == t.spread && self.expr(p.value, t.value, b);
-        sequence(&pattern, &target, bindings, &rest, &|_| false, &equal, true)
+        sequence(self.steps, &pattern, &target, bindings, &rest, &|_| false, &equal, true)
     }
 
     /// Entries of a map: in any order; with `...` others may be there.
@@ -256,7 +268,7 @@ impl Matcher<'_> {
         named
             && (!p.is_async || t.is_async)
             && p.decorators.iter().all(|&d| t.decorators.iter().any(|&other| self.expr(d, other, bindings)))
-            && sequence(&p.params, &t.params, bindings, &rest, &|_| false, &equal, true)
+            && sequence(self.steps, &p.params, &t.params, bindings, &rest, &|_| false, &equal, true)
             && self.stmts(&p.body, &t.body, bindings)
     }
 
@@ -277,7 +289,7 @@ impl Matcher<'_> {
             _ => false,
         };
         let equal = |p: &Stmt, t: &Stmt, b: &mut Bindings| self.stmt(p, t, b);
-        sequence(pattern, target, bindings, &|p| is_rest(self.pattern, p), &idle, &equal, whole)
+        sequence(self.steps, pattern, target, bindings, &|p| is_rest(self.pattern, p), &idle, &equal, whole)
     }
 
     fn stmt(self, pattern: &Stmt, target: &Stmt, b: &mut Bindings) -> bool {
@@ -353,11 +365,15 @@ impl Matcher<'_> {
     }
 }
 
+/// The most elements that a rest element stands for where something follows it.
+const MAX_REST: usize = 256;
+
 /// Compares two sequences; a rest element stands for any number, idle elements of the code may be passed over.
 /// Without `whole` the code may go on after the snippet has ended.
 fn sequence<P, T>(
+    steps: &Cell<u32>,
     pattern: &[P],
-    target: &[T],
+    mut target: &[T],
     bindings: &mut Bindings,
     rest: &dyn Fn(&P) -> bool,
     idle: &dyn Fn(&T) -> bool,
@@ -369,20 +385,27 @@ fn sequence<P, T>(
         if after.iter().all(rest) {
             return true;
         }
-        return (0..=target.len()).any(|skip| {
+        return (0..=target.len().min(MAX_REST)).any(|skip| {
             let mut tried = bindings.clone();
-            let found = sequence(after, &target[skip..], &mut tried, rest, idle, equal, whole);
+            let found = sequence(steps, after, &target[skip..], &mut tried, rest, idle, equal, whole);
             if found {
                 *bindings = tried;
             }
             found
         });
     }
-    let Some((head, tail)) = target.split_first() else { return false };
-    let mut tried = bindings.clone();
-    if equal(first, head, &mut tried) && sequence(after, tail, &mut tried, rest, idle, equal, whole) {
-        *bindings = tried;
-        return true;
+    while let Some((head, tail)) = target.split_first() {
+        let Some(left) = steps.get().checked_sub(1) else { return false };
+        steps.set(left);
+        let mut tried = bindings.clone();
+        if equal(first, head, &mut tried) && sequence(steps, after, tail, &mut tried, rest, idle, equal, whole) {
+            *bindings = tried;
+            return true;
+        }
+        if !idle(head) {
+            return false;
+        }
+        target = tail;
     }
-    idle(head) && sequence(pattern, tail, bindings, rest, idle, equal, whole)
+    false
 }

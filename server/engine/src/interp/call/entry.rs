@@ -1,0 +1,195 @@
+//! Entry points: functions that a framework or somebody unseen calls.
+
+use super::bind::receiver_is_param;
+use crate::{
+    interp::{Env, Flow, Frame, FuncRef, Interp, MAX_CALL_DEPTH, Note, Object, Registration, Value, exec::U, value::ClassRef},
+    ir::{FuncId, ParamKind, Sym, sym},
+};
+use std::sync::Arc;
+
+impl Interp<'_> {
+    /// Evaluates an entry point: parameters are typed by the framework or unknown.
+    pub(in crate::interp) fn entry(&mut self, f: &Arc<FuncRef>) {
+        let registration = self.registrations.get(&(f.item, f.func.0)).cloned();
+        self.entry_with(f, registration.as_ref());
+    }
+
+    pub(in crate::interp) fn entry_nested(&mut self, f: &Arc<FuncRef>, registration: &Registration) {
+        let env = self.env.fork();
+        self.call_depth += 1;
+        if self.call_depth < MAX_CALL_DEPTH * 2 {
+            self.entry_with(f, Some(registration));
+        }
+        self.call_depth -= 1;
+        self.env = env;
+    }
+
+    pub(in crate::interp) fn entry_with(&mut self, f: &Arc<FuncRef>, registration: Option<&Registration>) {
+        let key = (Arc::as_ptr(&f.unit) as usize, f.func.0);
+        if self.active.contains(&key) {
+            return;
+        }
+        self.visited.insert(key);
+        self.active.push(key);
+        let unit = f.unit.clone();
+        let func = unit.func(f.func);
+        let handler = (f.item, f.func.0);
+        let saved_route = self.record.route;
+        if registration.is_some() {
+            self.record.route = Some(handler);
+        }
+        let html = self.sink_bit("html");
+        let frame = Frame {
+            name: func.name,
+            class: f.class.as_ref().and_then(|c| c.unit.class(c.class).name),
+            is_entry: true,
+            returns_sink: registration.and_then(|r| r.returns).filter(|b| *b != 0 || html != 0),
+            ..Frame::default()
+        };
+        let env = Env::inside(f.env.clone());
+        let this = match (&f.this, &f.class) {
+            (Some(_), Some(c)) => Some(self.receiver_of(c, f)),
+            _ => None,
+        };
+        self.inside(f.module, f.item, frame, env, |me| {
+            if let Some(t) = &this {
+                me.env.set(sym("this"), t.clone());
+            }
+            me.bind_entry_params(&unit, f.func, registration, this.as_ref());
+            me.block(&unit, &func.body);
+        });
+        self.active.pop();
+        self.record.route = saved_route;
+    }
+
+    /// The receiver of an entry method: fields as the constructor leaves them.
+    pub(in crate::interp) fn receiver_of(&mut self, class: &Arc<ClassRef>, f: &Arc<FuncRef>) -> Value {
+        let this = self.instance(class);
+        let unit = class.unit.clone();
+        let constructor = unit
+            .class(class.class)
+            .methods
+            .iter()
+            .copied()
+            .find(|m| unit.func(*m).name.is_some_and(|n| n == "__init__" || n == "constructor"));
+        match constructor {
+            Some(m) if m != f.func => {
+                let init = Arc::new(FuncRef::method(class, m, Some(this.clone())));
+                let pos = self.pos(unit.func(m).name_span);
+                self.construct(&init, &[], pos).unwrap_or(this)
+            }
+            _ => this,
+        }
+    }
+
+    pub(in crate::interp) fn bind_entry_params(&mut self, u: U<'_>, id: FuncId, registration: Option<&Registration>, this: Option<&Value>) {
+        let func = u.func(id);
+        let names: Vec<Sym> = func.params.iter().filter_map(|p| p.name).collect();
+        let skip = usize::from(this.is_some() && receiver_is_param(u, id));
+        for (i, p) in func.params.iter().enumerate() {
+            if i < skip {
+                if let (Some(n), Some(t)) = (p.name, this) {
+                    self.env.set(n, t.clone());
+                }
+                continue;
+            }
+            let pos = self.pos(p.span);
+            let mut v = Value::default();
+            let mut harmless = false;
+            let mut injected = false;
+            if let Some(t) = p.ty {
+                self.apply_type(u, t, &mut v);
+                harmless = self.harmless_type(u, t);
+            }
+            if let Some(d) = p.default {
+                let d = self.expr(u, d);
+                injected = d.path.ends_with("Depends") || d.path.ends_with("Security") || d.path.ends_with("BackgroundTasks");
+                if v.path.is_empty() && !injected {
+                    v.path = d.path;
+                    v.typed = d.typed;
+                }
+            }
+            for d in &p.decorators {
+                let d = self.expr(u, *d);
+                if v.path.is_empty() {
+                    v.path = d.path;
+                }
+                if let Some(t) = d.path.strip_suffix("()") {
+                    v.path = sym(t);
+                }
+            }
+            if let Some(r) = registration {
+                if let Some(t) = r.params.get(i - skip).filter(|t| !t.is_empty()) {
+                    if v.path.is_empty() || !v.typed {
+                        v.path = *t;
+                        v.typed = true;
+                    }
+                } else if r.tainted_params && !(harmless || injected || v.typed && is_framework_type(v.path)) {
+                    let request = self.setup.rules.source_kinds.iter().position(|k| *k == "request").map_or(0, |b| 1 << b);
+                    v.taint = self.all_bits();
+                    v.sources = request;
+                    v.flow = Some(Flow::then(None, pos, Note::Source(p.name.unwrap_or_else(|| sym("parameter")))));
+                }
+            }
+            if v.path.is_empty()
+                && let Some(n) = p.name
+            {
+                let known = self.setup.models.params.iter().find(|t| t.name == n && t.with.iter().all(|w| names.contains(w)));
+                if let Some(t) = known {
+                    self.setup.rules.used(t.entry);
+                    v.path = t.ty;
+                    v.typed = true;
+                }
+            }
+            if v.taint == 0 && self.param_source != 0 && !harmless && !v.typed && registration.is_none() && !is_request_like(p.name) {
+                v.taint = self.all_bits();
+                v.sources = self.param_source;
+                v.flow = Some(Flow::then(None, pos, Note::Source(p.name.unwrap_or_else(|| sym("parameter")))));
+            }
+            v = self.of_path(v, pos);
+            if p.kind == ParamKind::Rest {
+                let mut o = Object::default();
+                o.add(&v);
+                v = Value { object: Some(Arc::new(o)), ..Value::default() };
+            }
+            self.bind_quietly(u, &p.pattern, v);
+        }
+    }
+}
+
+/// Parameters typed by a framework object are not data.
+fn is_framework_type(path: Sym) -> bool {
+    path.contains("Request")
+        || path.contains("Response")
+        || path.contains("Session")
+        || path.contains("BackgroundTasks")
+        || path.contains("Connection")
+}
+
+/// Names that stand for framework objects rather than data.
+fn is_request_like(name: Option<Sym>) -> bool {
+    name.is_some_and(|n| {
+        matches!(
+            n.as_str(),
+            "self"
+                | "cls"
+                | "this"
+                | "next"
+                | "done"
+                | "callback"
+                | "cb"
+                | "app"
+                | "db"
+                | "conn"
+                | "cursor"
+                | "session"
+                | "logger"
+                | "request"
+                | "req"
+                | "res"
+                | "response"
+                | "reply"
+                | "ctx"
+        )
+    })
+}

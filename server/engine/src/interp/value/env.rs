@@ -1,0 +1,256 @@
+//! Variables of a function, and what guards have made of places.
+//!
+//! An environment is copied at every branch, closure and callback, so copies must be cheap: the variables are layers of hash
+//! maps, of which only the topmost and small one is copied; the others are shared. Layers are merged so that each is more than
+//! twice as large as the one above it: a look-up sees few of them, and every variable is moved a few times only.
+
+use super::{Joiner, Value, work};
+use crate::{ir::Sym, rules::SinkBits};
+use rustc_hash::{FxHashMap, FxHashSet};
+use std::sync::Arc;
+
+/// A topmost layer larger than this is shared rather than copied.
+const SMALL: usize = 12;
+
+/// A persistent map from names to values.
+#[derive(Clone, Debug, Default)]
+struct Vars {
+    top: FxHashMap<Sym, Value>,
+    under: Option<Arc<Layer>>,
+}
+
+#[derive(Debug)]
+struct Layer {
+    map: FxHashMap<Sym, Value>,
+    under: Option<Arc<Layer>>,
+}
+
+impl Vars {
+    fn layers(&self) -> impl Iterator<Item = &Arc<Layer>> {
+        std::iter::successors(self.under.as_ref(), |l| l.under.as_ref())
+    }
+
+    fn get(&self, name: Sym) -> Option<&Value> {
+        self.top.get(&name).or_else(|| self.layers().find_map(|l| l.map.get(&name)))
+    }
+
+    fn fork(&mut self) -> Self {
+        if self.top.len() > SMALL {
+            let mut map = std::mem::take(&mut self.top);
+            let mut under = self.under.take();
+            while let Some(layer) = under.take() {
+                if layer.map.len() > 2 * map.len() {
+                    under = Some(layer);
+                    break;
+                }
+                work::spend(layer.map.len() / 8);
+                match Arc::try_unwrap(layer) {
+                    Ok(mut own) => {
+                        own.map.extend(map);
+                        (map, under) = (own.map, own.under);
+                    }
+                    Err(shared) => {
+                        for (name, value) in &shared.map {
+                            map.entry(*name).or_insert_with(|| value.clone());
+                        }
+                        under.clone_from(&shared.under);
+                    }
+                }
+            }
+            self.under = Some(Arc::new(Layer { map, under }));
+        }
+        work::spend(1 + self.top.len() / 8);
+        self.clone()
+    }
+
+    /// Names that may be bound to something else than in `other`.
+    fn differing(&self, other: &Self) -> FxHashSet<Sym> {
+        let mine: FxHashSet<*const Layer> = self.layers().map(Arc::as_ptr).collect();
+        let mut names: FxHashSet<Sym> = self.top.keys().chain(other.top.keys()).copied().collect();
+        let mut common = None;
+        for layer in other.layers() {
+            if mine.contains(&Arc::as_ptr(layer)) {
+                common = Some(Arc::as_ptr(layer));
+                break;
+            }
+            names.extend(layer.map.keys().copied());
+        }
+        for layer in self.layers().take_while(|l| Some(Arc::as_ptr(l)) != common) {
+            names.extend(layer.map.keys().copied());
+        }
+        work::spend(names.len() / 8);
+        names
+    }
+
+    fn names(&self) -> FxHashSet<Sym> {
+        let all = self.top.keys().chain(self.layers().flat_map(|l| l.map.keys()));
+        all.copied().collect()
+    }
+}
+
+/// Variables of a function, what guards have cleared, and the enclosing function's variables.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Env {
+    vars: Vars,
+    /// Sink kinds that guards have made harmless, by place.
+    pub cleared: FxHashMap<Sym, SinkBits>,
+    parent: Option<Arc<Env>>,
+    /// See [`Value::closures`]: the most of any variable, the enclosing ones included.
+    closures: u16,
+}
+
+impl Env {
+    /// A function's own variables, none yet, within those around it.
+    pub(crate) fn inside(parent: Option<Arc<Env>>) -> Self {
+        let closures = parent.as_ref().map_or(0, |p| p.closures);
+        Env { parent, closures, ..Env::default() }
+    }
+
+    /// A copy that goes its own way; its cost hardly depends on how many variables there are.
+    pub(crate) fn fork(&mut self) -> Self {
+        work::spend(self.cleared.len() / 8);
+        Env { vars: self.vars.fork(), cleared: self.cleared.clone(), parent: self.parent.clone(), closures: self.closures }
+    }
+
+    /// Functions that captured variables inside each other: how deep the variables lead.
+    pub(crate) fn closures(&self) -> u16 {
+        self.closures
+    }
+
+    /// A variable, its own or an enclosing one.
+    pub(crate) fn get(&self, name: Sym) -> Option<&Value> {
+        let mut env = self;
+        loop {
+            if let Some(v) = env.vars.get(name) {
+                return Some(v);
+            }
+            env = env.parent.as_deref()?;
+        }
+    }
+
+    /// A variable of its own.
+    pub(crate) fn own(&self, name: Sym) -> Option<&Value> {
+        self.vars.get(name)
+    }
+
+    /// The names of its own variables.
+    pub(crate) fn own_names(&self) -> FxHashSet<Sym> {
+        self.vars.names()
+    }
+
+    /// Gives a variable of its own a value; guards stay as they are.
+    pub(crate) fn set(&mut self, name: Sym, value: Value) {
+        self.closures = self.closures.max(value.closures());
+        self.vars.top.insert(name, value);
+    }
+
+    /// What guards have cleared for this place, up to the function that owns its variable.
+    pub(crate) fn cleared(&self, place: Sym) -> SinkBits {
+        let root = || place.split('.').next().and_then(Sym::existing);
+        let mut bits = 0;
+        let mut env = self;
+        loop {
+            bits |= env.cleared.get(&place).copied().unwrap_or(0);
+            let Some(parent) = &env.parent else { return bits };
+            if env.own(place).is_some() || root().is_some_and(|r| env.own(r).is_some()) {
+                return bits;
+            }
+            env = parent;
+        }
+    }
+
+    /// A guard has made a place harmless for these kinds.
+    pub(crate) fn clear(&mut self, place: Sym, bits: SinkBits) {
+        *self.cleared.entry(place).or_insert(0) |= bits;
+    }
+
+    /// What may be, after one of two ways. A guard that one way passed holds for the value that came that way.
+    pub(crate) fn join(mut self, mut other: Env) -> Env {
+        let mut joiner = Joiner::default();
+        self.settle(&other.cleared);
+        other.settle(&self.cleared);
+        for name in self.vars.differing(&other.vars) {
+            let Some(theirs) = other.vars.get(name) else { continue };
+            match self.vars.get(name) {
+                Some(mine) if mine.same(theirs) => {}
+                Some(mine) => {
+                    let joined = joiner.values(mine, theirs);
+                    self.vars.top.insert(name, joined);
+                }
+                None => {
+                    self.vars.top.insert(name, theirs.clone());
+                }
+            }
+        }
+        self.closures = self.closures.max(other.closures);
+        self.cleared.retain(|place, bits| {
+            *bits &= other.cleared.get(place).copied().unwrap_or(0);
+            *bits != 0
+        });
+        self
+    }
+
+    /// Lets own variables keep what guards have cleared here and nowhere else, before the guards are forgotten.
+    fn settle(&mut self, elsewhere: &FxHashMap<Sym, SinkBits>) {
+        work::spend(self.cleared.len() / 8);
+        for (place, bits) in &self.cleared {
+            let bits = bits & !elsewhere.get(place).copied().unwrap_or(0);
+            if bits != 0
+                && let Some(value) = self.vars.get(*place)
+                && value.taint & bits != 0
+            {
+                let mut value = value.clone();
+                value.clear(bits);
+                self.vars.top.insert(*place, value);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ir::{Lit, sym};
+    use proptest::prelude::*;
+
+    fn number(v: Option<&Value>) -> Option<i64> {
+        match v?.lit {
+            Some(Lit::Int(i)) => Some(i),
+            _ => None,
+        }
+    }
+
+    proptest! {
+        /// Layers are an optimisation: environments that are forked and written to at random hold what plain maps would.
+        #[test]
+        fn environments_are_maps(acts in prop::collection::vec((0usize..4, 0u8..3, 0i64..60, 0i64..1000), 1..300)) {
+            let mut envs = vec![(Env::default(), std::collections::BTreeMap::new())];
+            for (at, act, name, value) in acts {
+                let at = at % envs.len();
+                if act == 0 && envs.len() < 6 {
+                    let copy = (envs[at].0.fork(), envs[at].1.clone());
+                    envs.push(copy);
+                } else {
+                    envs[at].0.set(sym(&format!("v{name}")), Value::lit(Lit::Int(value)));
+                    envs[at].1.insert(name, value);
+                }
+            }
+            for (env, map) in &envs {
+                for name in 0..60 {
+                    prop_assert_eq!(number(env.get(sym(&format!("v{name}")))), map.get(&name).copied());
+                }
+                prop_assert_eq!(env.own_names().len(), map.len());
+            }
+            // What a join says of a name: the value where both agree or one has none, nothing certain else.
+            let (b, map_b) = envs.pop().unwrap();
+            if let Some((a, map_a)) = envs.pop() {
+                let joined = a.join(b);
+                for name in 0..60 {
+                    let (x, y) = (map_a.get(&name), map_b.get(&name));
+                    let expected = if x.is_none() || x == y { y } else if y.is_none() { x } else { None };
+                    prop_assert_eq!(number(joined.get(sym(&format!("v{name}")))), expected.copied());
+                }
+            }
+        }
+    }
+}
