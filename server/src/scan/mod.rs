@@ -34,7 +34,7 @@ use std::{
 };
 
 /// Stack of each thread that analyses, in bytes; only what is touched costs memory.
-pub const STACK_SIZE: usize = 64 << 20;
+pub use qualm_engine::STACK_SIZE;
 /// A file with more rewrites than this is left for the next run of `fix`.
 const MAX_REWRITES: usize = 500;
 
