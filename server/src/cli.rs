@@ -127,7 +127,7 @@ Settings live in qualm.toml, looked for from the file upwards to the top of the 
   persona = \"regular\"            # regular | pedantic | auditor
   min-confidence = \"medium\"      # low | medium | high
   foreign = false                # vet text of unknown origin as foreign
-  exclude = [\"generated/\"]       # globs as in .gitignore
+  exclude = [\"generated/\"]       # globs as in .gitignore, at most 2000
   rules-dir = \".qualm/rules\"     # the team's own rules
   [rules]
   \"sql-injection\" = \"warning\"   # off | info | warning | error";

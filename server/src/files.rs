@@ -1,9 +1,13 @@
 //! Reading files that may be hostile: bounded size, any bytes, and the walk over folders.
 
+mod ignoring;
+
+use ignoring::Ignoring;
+use qualm_origin::regular;
 use std::{
-    fs::File,
     io::{self, Read},
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 /// Files above this many bytes are not analysed: nobody writes them by hand, and minified bundles only cost time.
@@ -49,18 +53,7 @@ impl Text {
 
 /// Reads a regular file of at most `limit` bytes. Devices and pipes are an error: reading them may never end.
 pub fn read(path: &Path, limit: u64) -> io::Result<Content> {
-    let file = File::open(path)?;
-    let metadata = file.metadata()?;
-    if !metadata.is_file() {
-        return Err(io::Error::new(io::ErrorKind::InvalidInput, "not a regular file"));
-    }
-    if metadata.len() > limit {
-        return Ok(Content::TooLarge(metadata.len()));
-    }
-    let mut bytes = Vec::with_capacity(metadata.len() as usize + 1);
-    // One byte more than allowed tells a file that grows while it is read.
-    file.take(limit + 1).read_to_end(&mut bytes)?;
-    Ok(judge(bytes, limit))
+    Ok(regular::read(path, limit)?.map_or_else(Content::TooLarge, |bytes| judge(bytes, limit)))
 }
 
 /// Reads standard input under the same limits.
@@ -90,23 +83,29 @@ const SPOKEN_OF: &[&str] =
 /// The regular files under a folder, sorted: ignore files (`.gitignore`, `.ignore`) are honoured, most hidden files
 /// and all symbolic links are left out (a linked file inside the folder is found under its own name).
 pub fn walk(folder: &Path, hidden: bool) -> Vec<Found> {
-    ignore::WalkBuilder::new(folder)
-        .hidden(false)
-        .require_git(false)
+    let ignoring = Arc::new(Ignoring::default());
+    let rules = ignoring.clone();
+    let walk = ignore::WalkBuilder::new(folder)
+        // It would wait for a pipe of the name of an ignore file.
+        .standard_filters(false)
         .follow_links(false)
         .filter_entry(move |e| {
             let name = e.file_name().to_str().unwrap_or("");
             let seen = hidden || e.depth() == 0 || !name.starts_with('.') || SPOKEN_OF.contains(&name) || name.starts_with(".env.");
-            seen && !(e.file_type().is_some_and(|t| t.is_dir()) && is_not_ours(e.path()))
+            let is_folder = e.file_type().is_some_and(|t| t.is_dir());
+            seen && (e.depth() == 0 || !rules.ignored(e.path(), is_folder)) && !(is_folder && is_not_ours(e.path()))
         })
         .sort_by_file_name(Ord::cmp)
-        .build()
+        .build();
+    let mut found: Vec<Found> = walk
         .filter_map(|entry| match entry {
             Ok(entry) if entry.file_type().is_some_and(|t| t.is_file()) => Some(Ok(entry.into_path())),
             Ok(_) => None,
             Err(error) => Some(Err(error.to_string())),
         })
-        .collect()
+        .collect();
+    found.extend(ignoring.problems().into_iter().map(Err));
+    found
 }
 
 /// Folders of version control, of installed packages and of caches, whether or not an ignore file names them.

@@ -11,6 +11,7 @@ use crate::{
 };
 use anyhow::{Context, bail, ensure};
 use qualm_engine::{Language, Safety};
+use qualm_origin::regular;
 use std::{
     fs,
     io::{self, BufRead, IsTerminal, Write},
@@ -151,7 +152,8 @@ fn write(change: &Change) -> anyhow::Result<()> {
     file.write_all(change.rewritten.after.as_bytes())?;
     file.as_file().set_permissions(permissions)?;
     file.as_file().sync_all()?;
-    ensure!(fs::read(&change.path)? == change.rewritten.before.as_bytes(), "changed meanwhile; nothing was written");
+    let now = regular::read(&change.path, change.rewritten.before.len() as u64)?;
+    ensure!(now.is_ok_and(|now| now == change.rewritten.before.as_bytes()), "changed meanwhile; nothing was written");
     file.persist(&change.path)?;
     Ok(())
 }

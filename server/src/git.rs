@@ -5,6 +5,7 @@
 use crate::lines::Lines;
 use anyhow::{Context, bail, ensure};
 use qualm_engine::Finding;
+use qualm_origin::regular;
 use rustc_hash::{FxBuildHasher, FxHashMap, FxHashSet};
 use similar::{Algorithm, DiffOp};
 use std::{
@@ -76,7 +77,7 @@ impl Bases {
     pub fn of(&self, path: &Path) -> Base<'_> {
         match self.texts.get(path) {
             Some(Some(old)) => {
-                if std::fs::read(path).is_ok_and(|now| now == *old) {
+                if matches!(regular::read(path, old.len() as u64), Ok(Ok(now)) if now == *old) {
                     Base::Same
                 } else {
                     Base::Text(String::from_utf8_lossy(old))

@@ -9,6 +9,7 @@ use crate::{
 use qualm_origin::{
     hooks::{self, Agent, HookEvent, Surroundings, Work},
     ledger::{Action, Durability, Event, Ledger, Options, Place, Query, resolved},
+    regular,
 };
 use std::{
     cell::OnceCell,
@@ -179,7 +180,7 @@ fn model_in(path: &str) -> Option<String> {
     if !path.is_absolute() || !path.extension().is_some_and(|e| e == "jsonl" || e == "json") {
         return None;
     }
-    let mut file = std::fs::File::open(path).ok().filter(|f| f.metadata().is_ok_and(|m| m.is_file()))?;
+    let mut file = regular::open(path).ok()?;
     let length = file.metadata().ok()?.len();
     file.seek(SeekFrom::Start(length.saturating_sub(TRANSCRIPT_END))).ok()?;
     let mut end = Vec::new();

@@ -79,13 +79,15 @@ pub fn clamp(text: &str, span: &Range<usize>) -> Range<usize> {
     start..end
 }
 
+/// Whether a character is seen only by what it does to others; line breaks and tabs are none of these.
+pub fn hidden(c: char) -> bool {
+    (c.is_control() && c != '\t' && c != '\n')
+        || matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}' | '\u{e0000}'..='\u{e007f}')
+}
+
 /// Text for a terminal or a report line: control characters and bidirectional overrides made visible,
 /// so that hostile file content cannot move the cursor or reorder what is shown.
 pub fn printable(text: &str) -> String {
-    let hidden = |c: char| {
-        (c.is_control() && c != '\t' && c != '\n')
-            || matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}' | '\u{e0000}'..='\u{e007f}')
-    };
     if !text.chars().any(hidden) {
         return text.to_owned();
     }

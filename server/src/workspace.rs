@@ -15,6 +15,10 @@ use std::{
 /// A team's rule files together may not be larger than this many bytes each, nor more than [`MAX_RULE_FILES`].
 const MAX_RULE_FILE: u64 = 256 * 1024;
 const MAX_RULE_FILES: usize = 2000;
+/// So many unknown rule ids in the settings are told one by one: finding what was meant has its cost.
+const MAX_UNKNOWN: usize = 50;
+/// Longer ids are not compared with those of the rules.
+const MAX_ID: usize = 64;
 
 /// Something wrong with the configuration or with a team's rules.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -63,13 +67,18 @@ impl Workspace {
         let mut problems: Vec<Problem> = errors.into_iter().map(Problem::from).collect();
         let team = team_rules(&config, &mut problems);
         let engine = if team.is_empty() { embedded_engine() } else { engine_with(&config.base, &team, &mut problems) };
-        for (id, level) in &config.rules {
-            if engine.rules().rule(id).is_none()
-                && let config::Source::File(file, line) = &level.source
-            {
-                let message = format!("no rule has the id `{id}`{}", suggest(engine.rules(), id));
-                problems.push(Problem { file: file.clone(), line: *line, message, fatal: false });
-            }
+        let unknown = config.rules.iter().filter_map(|(id, level)| match &level.source {
+            config::Source::File(file, line) if engine.rules().rule(id).is_none() => Some((id, file, *line)),
+            _ => None,
+        });
+        let count = unknown.clone().count();
+        for (id, file, line) in unknown.clone().take(MAX_UNKNOWN) {
+            let message = format!("no rule has the id `{}`{}", config::shortened(id), suggest(engine.rules(), id));
+            problems.push(Problem { file: file.clone(), line, message, fatal: false });
+        }
+        if let Some((_, file, _)) = unknown.clone().next().filter(|_| count > MAX_UNKNOWN) {
+            let message = format!("{} more rule ids that no rule has", count - MAX_UNKNOWN);
+            problems.push(Problem { file: file.clone(), line: 0, message, fatal: false });
         }
         Self { root, config, engine, problems }
     }
@@ -272,6 +281,9 @@ fn team_rules(config: &Config, problems: &mut Vec<Problem>) -> Vec<(String, Stri
 
 /// `; did you mean ...` for the rule id nearest to `id`, or nothing.
 pub fn suggest(rules: &RuleSet, id: &str) -> String {
+    if id.len() > MAX_ID {
+        return String::new();
+    }
     rules
         .rules
         .iter()

@@ -20,6 +20,7 @@ pub mod model;
 pub mod notes;
 pub mod reanchor;
 pub mod recognise;
+pub mod regular;
 pub mod runs;
 pub mod time;
 pub mod tracker;

@@ -1,6 +1,7 @@
 //! Workflow commands: GitHub shows them as annotations on the changed lines.
 
 use super::Report;
+use crate::lines::printable;
 use qualm_engine::Severity;
 use std::io::{self, Write};
 
@@ -26,9 +27,9 @@ pub(super) fn write(out: &mut impl Write, report: &Report) -> io::Result<()> {
     Ok(())
 }
 
-/// A message: line breaks would end the command and begin another.
+/// A message: line breaks would end the command and begin another, and logs are read in terminals too.
 fn data(text: &str) -> String {
-    text.replace('%', "%25").replace('\r', "%0D").replace('\n', "%0A")
+    printable(text).replace('%', "%25").replace('\r', "%0D").replace('\n', "%0A")
 }
 
 /// A property: separators too.
@@ -42,5 +43,6 @@ mod tests {
     fn nothing_in_a_message_can_start_a_command() {
         assert_eq!(super::data("50%\n::error::x"), "50%25%0A::error::x");
         assert_eq!(super::property("a:b,c"), "a%3Ab%2Cc");
+        assert_eq!(super::property("a\u{1b}[2J\u{7}\u{202e}\r\n.py"), "a\\u{1b}[2J\\u{7}\\u{202e}\\u{d}%0A.py");
     }
 }

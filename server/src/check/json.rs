@@ -2,9 +2,13 @@
 //! ever added within a `version`.
 
 use super::{FileReport, Report, Reported};
-use crate::{provenance::LineOrigin, rewrite};
+use crate::{lines::hidden, provenance::LineOrigin, rewrite};
 use qualm_engine::{Confidence, Edit, Persona, Safety, Severity, Step};
 use serde::Serialize;
+use serde_json::{
+    Serializer,
+    ser::{Formatter, PrettyFormatter},
+};
 use std::io::{self, Write};
 
 /// The whole report.
@@ -99,8 +103,54 @@ pub struct JsonFix<'a> {
 pub(super) fn write(out: &mut impl Write, report: &Report) -> io::Result<()> {
     let findings = report.files.iter().flat_map(|file| with_fingerprints(file).map(|(r, f)| finding(report, file, r, f))).collect();
     let report = JsonReport { version: 1, qualm: env!("CARGO_PKG_VERSION"), checked: report.checked, findings, notices: &report.notices };
-    serde_json::to_writer_pretty(&mut *out, &report)?;
+    report.serialize(&mut Serializer::with_formatter(&mut *out, Seen(PrettyFormatter::new())))?;
     writeln!(out)
+}
+
+/// Writes characters that cannot be seen as escapes: the same strings, and nothing reorders what a person looks at.
+pub(super) struct Seen<F>(pub F);
+
+impl<F: Formatter> Formatter for Seen<F> {
+    fn write_string_fragment<W: ?Sized + Write>(&mut self, out: &mut W, fragment: &str) -> io::Result<()> {
+        let mut rest = fragment;
+        while let Some((at, c)) = rest.char_indices().find(|(_, c)| hidden(*c)) {
+            self.0.write_string_fragment(out, &rest[..at])?;
+            c.encode_utf16(&mut [0; 2]).iter().try_for_each(|unit| write!(out, "\\u{unit:04x}"))?;
+            rest = &rest[at + c.len_utf8()..];
+        }
+        self.0.write_string_fragment(out, rest)
+    }
+
+    fn begin_array<W: ?Sized + Write>(&mut self, out: &mut W) -> io::Result<()> {
+        self.0.begin_array(out)
+    }
+    fn end_array<W: ?Sized + Write>(&mut self, out: &mut W) -> io::Result<()> {
+        self.0.end_array(out)
+    }
+    fn begin_array_value<W: ?Sized + Write>(&mut self, out: &mut W, first: bool) -> io::Result<()> {
+        self.0.begin_array_value(out, first)
+    }
+    fn end_array_value<W: ?Sized + Write>(&mut self, out: &mut W) -> io::Result<()> {
+        self.0.end_array_value(out)
+    }
+    fn begin_object<W: ?Sized + Write>(&mut self, out: &mut W) -> io::Result<()> {
+        self.0.begin_object(out)
+    }
+    fn end_object<W: ?Sized + Write>(&mut self, out: &mut W) -> io::Result<()> {
+        self.0.end_object(out)
+    }
+    fn begin_object_key<W: ?Sized + Write>(&mut self, out: &mut W, first: bool) -> io::Result<()> {
+        self.0.begin_object_key(out, first)
+    }
+    fn end_object_key<W: ?Sized + Write>(&mut self, out: &mut W) -> io::Result<()> {
+        self.0.end_object_key(out)
+    }
+    fn begin_object_value<W: ?Sized + Write>(&mut self, out: &mut W) -> io::Result<()> {
+        self.0.begin_object_value(out)
+    }
+    fn end_object_value<W: ?Sized + Write>(&mut self, out: &mut W) -> io::Result<()> {
+        self.0.end_object_value(out)
+    }
 }
 
 fn finding<'a>(report: &'a Report, file: &'a FileReport, reported: &'a Reported, fingerprint: String) -> JsonFinding<'a> {

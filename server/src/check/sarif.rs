@@ -1,11 +1,15 @@
 //! SARIF 2.1.0 for code scanning services: rules with their pages and CWE tags, paths as code flows, rewrites as
 //! fixes, fingerprints that survive moved lines. Columns are UTF-16 code units, as GitHub expects.
 
-use super::{FileReport, Report, Reported, json::with_fingerprints};
+use super::{
+    FileReport, Report, Reported,
+    json::{Seen, with_fingerprints},
+};
 use crate::{lines::Lines, report::first_sentence, workspace::Workspace};
 use qualm_engine::{Confidence, Finding, Fix, Safety, Severity, Step, rules::Rule};
 use rustc_hash::FxHashMap;
-use serde_json::{Value, json};
+use serde::Serialize;
+use serde_json::{Serializer, Value, json, ser::CompactFormatter};
 use std::{
     io::{self, Write},
     ops::Range,
@@ -46,7 +50,7 @@ pub(super) fn write(out: &mut impl Write, report: &Report, workspaces: &[Arc<Wor
             "results": results,
         }],
     });
-    serde_json::to_writer(&mut *out, &log)?;
+    log.serialize(&mut Serializer::with_formatter(&mut *out, Seen(CompactFormatter)))?;
     writeln!(out)
 }
 

@@ -161,6 +161,6 @@ fn workflow_commands_stay_on_one_line() {
     let text = written(|out| github::write(out, &report));
     assert_eq!(
         text,
-        "::error file=src/a b.py,line=3,endLine=3,col=5,endColumn=15,title=qualm%3A shell::a\u{1b}[2J name%0Areaches the shell\n"
+        "::error file=src/a b.py,line=3,endLine=3,col=5,endColumn=15,title=qualm%3A shell::a\\u{1b}[2J name%0Areaches the shell\n"
     );
 }

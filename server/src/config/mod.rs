@@ -9,6 +9,7 @@ pub use schema::schema;
 use ignore::gitignore::{Gitignore, GitignoreBuilder};
 use qualm_engine::{Confidence, Finding, Persona, Severity};
 use std::{
+    borrow::Cow,
     collections::{BTreeMap, BTreeSet},
     fmt,
     path::{Component, Path, PathBuf},
@@ -263,6 +264,14 @@ fn inner_path(text: &str) -> Option<PathBuf> {
     let path = PathBuf::from(text);
     let inner = path.components().all(|c| matches!(c, Component::Normal(_) | Component::CurDir));
     (inner && !text.is_empty()).then_some(path)
+}
+
+/// What somebody wrote, as far as a message has room for it.
+pub(crate) fn shortened(text: &str) -> Cow<'_, str> {
+    match text.char_indices().nth(80) {
+        Some((at, _)) => format!("{}...", &text[..at]).into(),
+        None => text.into(),
+    }
 }
 
 #[cfg(test)]

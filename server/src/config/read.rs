@@ -3,11 +3,18 @@
 use super::{
     Config, ConfigError, Level, Setting, Source, inner_path,
     schema::{KEYS, Kind},
+    shortened,
 };
 use qualm_engine::{Confidence, Persona, Severity};
 use serde_json::Value as Json;
 use std::path::{Path, PathBuf};
 use toml::de::{DeTable, DeValue};
+
+/// So many mistakes are told one by one.
+const MAX_ERRORS: usize = 100;
+/// `exclude` has at most so many globs, and so many bytes in all: a matcher is built of them each time.
+const MAX_GLOBS: usize = 2000;
+const MAX_GLOB_BYTES: usize = 32 * 1024;
 
 /// What both formats have in common. Each part carries its 1-based line (0 in JSON).
 enum Raw {
@@ -27,21 +34,20 @@ pub(super) fn toml(config: &mut Config, text: &str, file: &Path) -> Vec<ConfigEr
             return vec![ConfigError { file: file.into(), line, message: error.message().to_owned() }];
         }
     };
-    let mut reader = Reader { config, file: Some(file.to_owned()), errors: Vec::new() };
+    let mut reader = Reader { config, file: Some(file.to_owned()), errors: Vec::new(), untold: 0 };
     reader.table(entries(table.get_ref(), &lines), &[]);
-    reader.errors.sort_by_key(|e| e.line);
-    reader.errors
+    reader.errors()
 }
 
 pub(super) fn json(config: &mut Config, value: &Json, ignore: &[&str]) -> Vec<ConfigError> {
     let value = value.get("qualm").unwrap_or(value);
-    let mut reader = Reader { config, file: None, errors: Vec::new() };
+    let mut reader = Reader { config, file: None, errors: Vec::new(), untold: 0 };
     match from_json(value) {
         Raw::Table(table) => reader.table(table, ignore),
         _ if value.is_null() => {}
         _ => reader.error(0, "settings must be an object".into()),
     }
-    reader.errors
+    reader.errors()
 }
 
 fn entries(table: &DeTable<'_>, lines: &crate::lines::Lines) -> Vec<(String, Raw, usize)> {
@@ -75,12 +81,27 @@ struct Reader<'c> {
     config: &'c mut Config,
     file: Option<PathBuf>,
     errors: Vec<ConfigError>,
+    /// Mistakes beyond [`MAX_ERRORS`].
+    untold: usize,
 }
 
 impl Reader<'_> {
     fn error(&mut self, line: usize, message: String) {
-        let file = self.file.clone().unwrap_or_else(|| PathBuf::from("editor settings"));
-        self.errors.push(ConfigError { file, line, message });
+        self.untold += usize::from(self.errors.len() >= MAX_ERRORS);
+        if self.errors.len() < MAX_ERRORS {
+            let file = self.file.clone().unwrap_or_else(|| PathBuf::from("editor settings"));
+            self.errors.push(ConfigError { file, line, message });
+        }
+    }
+
+    /// What is wrong, in order.
+    fn errors(mut self) -> Vec<ConfigError> {
+        self.errors.sort_by_key(|e| e.line);
+        if let Some(last) = self.errors.last().filter(|_| self.untold > 0) {
+            let more = ConfigError { file: last.file.clone(), line: 0, message: format!("{} more mistakes", self.untold) };
+            self.errors.push(more);
+        }
+        self.errors
     }
 
     fn setting<T>(&self, value: T, line: usize) -> Setting<T> {
@@ -94,7 +115,7 @@ impl Reader<'_> {
                 None if ignore.contains(&key.as_str()) => {}
                 None => {
                     let names: Vec<&str> = KEYS.iter().map(|k| k.name).collect();
-                    self.error(line, format!("unknown key `{key}`; the keys are {}", names.join(", ")));
+                    self.error(line, format!("unknown key `{}`; the keys are {}", shortened(&key), names.join(", ")));
                 }
             }
         }
@@ -116,7 +137,7 @@ impl Reader<'_> {
             (Kind::Bool, _) => self.error(line, format!("`{key}` must be true or false")),
             (Kind::Folder, Raw::Text(text)) => match inner_path(&text) {
                 Some(path) => self.config.rules_dir = self.setting(path, line),
-                None => self.error(line, format!("`{key}` must be a folder inside the project, not {text:?}")),
+                None => self.error(line, format!("`{key}` must be a folder inside the project, not {:?}", shortened(&text))),
             },
             (Kind::Folder, _) => self.error(line, format!("`{key}` must be a string")),
             (Kind::Globs, Raw::List(items)) => self.exclude(items, line),
@@ -145,6 +166,10 @@ impl Reader<'_> {
                 _ => self.error(item_line, "`exclude` must be a list of glob strings".into()),
             }
         }
+        if globs.len() > MAX_GLOBS || globs.iter().map(String::len).sum::<usize>() > MAX_GLOB_BYTES {
+            self.error(line, format!("`exclude` may have at most {MAX_GLOBS} globs and {} KiB in all", MAX_GLOB_BYTES / 1024));
+            return;
+        }
         let globs = self.setting(globs, line);
         if let Err((index, message)) = self.config.set_exclude(globs) {
             self.error(lines.get(index).copied().unwrap_or(line), format!("bad glob in `exclude`: {message}"));
@@ -158,7 +183,7 @@ impl Reader<'_> {
         };
         if found.is_none() {
             let names: Vec<String> = choices.iter().map(|(name, _)| format!("{name:?}")).collect();
-            self.error(line, format!("`{key}` must be one of {}", names.join(", ")));
+            self.error(line, format!("`{}` must be one of {}", shortened(key), names.join(", ")));
         }
         found
     }

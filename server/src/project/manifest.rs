@@ -27,6 +27,9 @@ pub(super) struct Manifests {
 
 /// A folder with more entries than this is not searched for requirement files to its end.
 const MAX_ENTRIES: usize = 5000;
+/// So many bytes of manifests are read for a folder; a file counts as at least so many, whether or not it is there.
+const MAX_BYTES: usize = 32 * 1024 * 1024;
+const MIN_BYTES: usize = 16 * 1024;
 /// Workspaces have at most this many members.
 const MAX_MEMBERS: usize = 1000;
 
@@ -70,8 +73,9 @@ pub(super) fn candidates(folder: &Path) -> Vec<PathBuf> {
 /// Reads the manifests among `paths`.
 pub(super) fn read(root: &Path, folder: &Path, paths: &[PathBuf]) -> Manifests {
     let mut out = Manifests::default();
+    let mut files = Reader { root, seen: FxHashSet::default(), left: MAX_BYTES };
     for path in paths {
-        let Some(text) = read_inside(root, path) else { continue };
+        let Some(text) = files.read(path) else { continue };
         let name = path.file_name().and_then(|n| n.to_str()).unwrap_or("");
         match name {
             "pyproject.toml" => pyproject(&text, &mut out),
@@ -79,13 +83,36 @@ pub(super) fn read(root: &Path, folder: &Path, paths: &[PathBuf]) -> Manifests {
             "Pipfile" => pipfile(&text, &mut out),
             "Pipfile.lock" => pipfile_lock(&text, &mut out),
             "poetry.lock" | "uv.lock" | "pdm.lock" => lock(&text, &mut out),
-            "package.json" => package_json(root, folder, &text, &mut out),
-            "pnpm-workspace.yaml" => pnpm(root, folder, &text, &mut out),
+            "package.json" => package_json(&mut files, folder, &text, &mut out),
+            "pnpm-workspace.yaml" => pnpm(&mut files, folder, &text, &mut out),
             "pyvenv.cfg" => out.site_packages.extend(site_packages(root, path)),
-            _ => requirements(root, path, &text, 0, &mut out),
+            _ => requirements(&mut files, path, &text, 0, &mut out),
         }
     }
+    if files.left == 0 {
+        // What else they name is not known, so nothing can be called missing.
+        (out.has_python, out.has_javascript) = (false, false);
+    }
     out
+}
+
+/// Reads each file once, and all of them within a budget: manifests include each other.
+struct Reader<'r> {
+    root: &'r Path,
+    seen: FxHashSet<PathBuf>,
+    /// So many bytes may still be read.
+    left: usize,
+}
+
+impl Reader<'_> {
+    fn read(&mut self, path: &Path) -> Option<String> {
+        if self.left == 0 || !self.seen.insert(path.to_owned()) {
+            return None;
+        }
+        let text = read_inside(self.root, path);
+        self.left = self.left.saturating_sub(text.as_ref().map_or(0, String::len).max(MIN_BYTES));
+        text
+    }
 }
 
 static NAME: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(r"^\s*([A-Za-z0-9][A-Za-z0-9._-]*)").ok());
@@ -96,14 +123,14 @@ fn name_of(requirement: &str) -> Option<String> {
     Some(normal(NAME.as_ref()?.captures(requirement)?.get(1)?.as_str().trim_end_matches(['.', '-', '_'])))
 }
 
-fn requirements(root: &Path, path: &Path, text: &str, depth: u32, out: &mut Manifests) {
+fn requirements(files: &mut Reader<'_>, path: &Path, text: &str, depth: u32, out: &mut Manifests) {
     out.has_python = true;
     for line in text.lines() {
         let line = line.split(" #").next().unwrap_or("").trim();
         if let Some(other) = line.strip_prefix("-r ").or_else(|| line.strip_prefix("--requirement ")) {
             let other = path.parent().and_then(|folder| join(folder, other.trim()));
-            if let Some(text) = other.as_ref().filter(|_| depth < 4).and_then(|p| read_inside(root, p)) {
-                requirements(root, other.as_deref().unwrap_or(path), &text, depth + 1, out);
+            if let Some(text) = other.as_ref().filter(|_| depth < 4).and_then(|p| files.read(p)) {
+                requirements(files, other.as_deref().unwrap_or(path), &text, depth + 1, out);
             }
         } else if let Some(egg) = line.split("egg=").nth(1) {
             out.python.extend(name_of(egg));
@@ -180,7 +207,7 @@ fn lock(text: &str, out: &mut Manifests) {
     out.python.extend(names.map(normal));
 }
 
-fn package_json(root: &Path, folder: &Path, text: &str, out: &mut Manifests) {
+fn package_json(files: &mut Reader<'_>, folder: &Path, text: &str, out: &mut Manifests) {
     let Some(value) = jsonc::parse(text) else { return };
     out.has_javascript = true;
     out.javascript.extend(value["name"].as_str().map(str::to_owned));
@@ -189,16 +216,16 @@ fn package_json(root: &Path, folder: &Path, text: &str, out: &mut Manifests) {
     }
     let workspaces = value["workspaces"].as_array().or_else(|| value["workspaces"]["packages"].as_array());
     let globs: Vec<&str> = workspaces.into_iter().flatten().filter_map(|v| v.as_str()).collect();
-    members(root, folder, &globs, out);
+    members(files, folder, &globs, out);
 }
 
-fn pnpm(root: &Path, folder: &Path, text: &str, out: &mut Manifests) {
+fn pnpm(files: &mut Reader<'_>, folder: &Path, text: &str, out: &mut Manifests) {
     let items = text.lines().filter_map(|l| l.trim().strip_prefix("- ")).map(|l| l.trim().trim_matches(['\'', '"']));
-    members(root, folder, &items.collect::<Vec<_>>(), out);
+    members(files, folder, &items.collect::<Vec<_>>(), out);
 }
 
 /// Names of the packages that workspace globs (`packages/*`, `apps/web`) lead to.
-fn members(root: &Path, folder: &Path, globs: &[&str], out: &mut Manifests) {
+fn members(files: &mut Reader<'_>, folder: &Path, globs: &[&str], out: &mut Manifests) {
     let mut left = MAX_MEMBERS;
     for glob in globs.iter().filter(|g| !g.starts_with('!')).take(100) {
         let fixed = glob.split('*').next().unwrap_or("").trim_end_matches('/');
@@ -216,7 +243,7 @@ fn members(root: &Path, folder: &Path, globs: &[&str], out: &mut Manifests) {
                 return;
             }
             left -= 1;
-            let value = read_inside(root, &member.join("package.json")).and_then(|t| jsonc::parse(&t));
+            let value = files.read(&member.join("package.json")).and_then(|t| jsonc::parse(&t));
             out.javascript.extend(value.and_then(|v| v["name"].as_str().map(str::to_owned)));
         }
     }

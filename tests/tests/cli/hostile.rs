@@ -1,7 +1,10 @@
 //! Files and configurations that mean harm or are broken: never a crash, never silence.
 
 use super::{MARKER, Project, REWRITE, Ran, command, row};
-use std::time::Instant;
+use std::{
+    process::{Child, Stdio},
+    time::{Duration, Instant},
+};
 
 const BAD: &str = "y = 'FORBIDDEN_KEY'\n";
 
@@ -192,4 +195,125 @@ fn fix_and_standard_input_survive_too() {
     // A worker that cannot even begin is told, not tried for ever.
     let ran = faulty(&project, "", &["check", "--max-memory", "1", "a.py"]).expect(2);
     assert!(ran.out().contains("a.py: not vetted"), "{}", ran.out());
+}
+
+/// Waits for a process that may hang, and ends it then.
+fn ended(mut child: Child) -> Ran {
+    let id = child.id();
+    let started = Instant::now();
+    let (tell, told) = std::sync::mpsc::channel::<()>();
+    let watch = std::thread::spawn(move || {
+        if told.recv_timeout(Duration::from_secs(60)).is_err_and(|e| e == std::sync::mpsc::RecvTimeoutError::Timeout) {
+            let _ = std::process::Command::new("kill").args(["-9", &id.to_string()]).status();
+        }
+    });
+    drop(child.stdin.take());
+    let output = child.wait_with_output().unwrap();
+    drop(tell);
+    watch.join().unwrap();
+    let ran = Ran(output);
+    assert_ne!(ran.code(), -1, "it hung ({:?}): {}", started.elapsed(), ran.err());
+    ran
+}
+
+#[cfg(unix)]
+fn pipe(project: &Project, name: &str) {
+    let path = project.path().join(name);
+    std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+    assert!(std::process::Command::new("mkfifo").arg(path).status().unwrap().success());
+}
+
+#[cfg(unix)]
+#[test]
+fn pipes_hold_nobody() {
+    let code = "import requests\nfrom m import x\nimport './n'\ny = 'FORBIDDEN_KEY'\n";
+    let project = Project::new(&[("a.py", code), ("sub/b.ts", "import { x } from 'lib'\nconst y = 'FORBIDDEN_KEY'\n")]);
+    let names = ["requirements.txt", "requirements/x.txt", "package.json", "tsconfig.json", ".gitignore", "sub/.ignore", "pyproject.toml"];
+    for name in names.into_iter().chain(["m.py", "sub/setup.py", ".venv/pyvenv.cfg", ".qualm/rules/team/p.md", "sub/qualm.toml", "c.py"]) {
+        pipe(&project, name);
+    }
+    let ran = ended(command(&project.path(), &["check", "--format", "json"]).spawn().unwrap()).expect(1);
+    assert!(ran.found().contains(&row("a.py", 4, "team-marker")) && ran.found().contains(&row("sub/b.ts", 2, "team-marker")));
+    for told in [".gitignore: this ignore file does not count", ".ignore: this ignore file does not count"] {
+        assert!(ran.json()["notices"].to_string().contains(told), "{}", ran.json()["notices"]);
+    }
+    let ran = ended(command(&project.path(), &["check", "c.py"]).spawn().unwrap()).expect(2);
+    assert!(ran.out().contains("c.py: skipped: not a regular file"), "{}", ran.out());
+    ended(command(&project.path(), &["origin", "."]).spawn().unwrap()).expect(0);
+    ended(command(&project.path(), &["fix", "--dry-run"]).spawn().unwrap());
+}
+
+#[cfg(unix)]
+#[test]
+fn pipes_hold_no_agent() {
+    use std::io::Write;
+    let project = Project::new(&[("a.py", BAD)]);
+    project.git(&["init", "-q"]);
+    for name in ["b.py", "t.jsonl", ".git/logs/HEAD"] {
+        pipe(&project, name);
+    }
+    let event = serde_json::json!({
+        "session_id": "s-1", "cwd": project.path(), "hook_event_name": "PostToolUse", "tool_name": "Edit", "tool_use_id": "toolu_1",
+        "transcript_path": project.path().join("t.jsonl"),
+        "tool_input": { "file_path": "b.py", "old_string": "    pass", "new_string": "    return 1", "replace_all": false },
+    });
+    let mut child = command(&project.path(), &["hook", "claude"]).stdin(Stdio::piped()).spawn().unwrap();
+    child.stdin.take().unwrap().write_all(event.to_string().as_bytes()).unwrap();
+    ended(child).expect(0);
+    ended(command(&project.path(), &["origin", "a.py"]).spawn().unwrap()).expect(0);
+}
+
+#[test]
+fn manifests_that_name_each_other_often_cost_little() {
+    let all = "-r requirements.txt\n-r more.txt\n".repeat(60);
+    let many: String = (0..200_000).map(|n| format!("-r missing{n}.txt\n")).collect();
+    let project =
+        Project::new(&[("a.py", "import requests\nimport flask\n"), ("requirements.txt", &(all.clone() + "flask\n")), ("more.txt", &all)]);
+    let undeclared = |project: &Project| {
+        let ran = ended(
+            command(&project.path(), &["check", "--format", "json", "--as", "foreign", "--rule", "undeclared-import"]).spawn().unwrap(),
+        );
+        ran.found().into_iter().map(|f| f.1).collect::<Vec<_>>()
+    };
+    assert_eq!(undeclared(&project), [1]);
+    // What stands behind the limit may name anything.
+    project.write("more.txt", many.as_bytes());
+    assert_eq!(undeclared(&project), [0_u64; 0]);
+}
+
+#[test]
+fn settings_of_any_size_are_answered() {
+    let ids: String = (0..20_000).map(|n| format!("\"no-such-rule-{n:05}\" = \"off\"\n")).collect();
+    let project = Project::new(&[("a.py", BAD), ("qualm.toml", &format!("[rules]\n{ids}"))]);
+    let ran = ended(command(&project.path(), &["check", "--format", "json"]).spawn().unwrap()).expect(1);
+    let notices = ran.json()["notices"].as_array().unwrap().len();
+    assert!(notices < 100 && ran.json()["notices"].to_string().contains("more rule ids that no rule has"), "{notices}");
+    for globs in
+        [format!("['{{{}}}']", (0..60_000).map(|n| format!("a{n},")).collect::<String>()), format!("[{}]", "'*a', ".repeat(60_000))]
+    {
+        let project = Project::new(&[("a.py", BAD), ("qualm.toml", &format!("exclude = {globs}\n"))]);
+        let err = ended(command(&project.path(), &["check"]).spawn().unwrap()).expect(2).err();
+        assert!(err.contains("qualm.toml:1: `exclude` may have at most"), "{err}");
+    }
+    let project = Project::new(&[("a.py", BAD), ("qualm.toml", &(0..20_000).map(|n| format!("key{n} = 1\n")).collect::<String>())]);
+    let err = ended(command(&project.path(), &["check"]).spawn().unwrap()).expect(2).err();
+    assert!(err.contains("19900 more mistakes") && err.lines().count() < 200, "{err}");
+    let project = Project::new(&[("a.py", BAD), ("b.py", BAD), (".gitignore", &"b.py\n".repeat(60_000))]);
+    let ran = ended(command(&project.path(), &["check", "--format", "json"]).spawn().unwrap()).expect(1);
+    assert_eq!(ran.found().len(), 2);
+    assert!(ran.json()["notices"].to_string().contains(".gitignore: this ignore file does not count: it has more than"));
+}
+
+#[test]
+fn no_format_lets_a_name_reorder_or_forge_lines() {
+    let name = "a\u{1b}[2J\u{7}\u{202e}\r\n::error::b,c:d%.py";
+    let project = Project::new(&[(name, BAD)]);
+    for format in ["text", "json", "sarif", "github"] {
+        let out = project.qualm(&["check", "--format", format]).expect(1).out();
+        assert!(!out.contains(['\u{1b}', '\u{7}', '\u{202e}', '\r']), "{format}: {out:?}");
+    }
+    let out = project.qualm(&["check", "--format", "github"]).out();
+    assert_eq!(out.lines().filter(|l| l.starts_with("::")).count(), 1, "{out}");
+    assert!(out.starts_with("::warning file=a\\u{1b}[2J\\u{7}\\u{202e}\\u{d}%0A%3A%3Aerror%3A%3Ab%2Cc%3Ad%25.py,line=1"), "{out}");
+    assert_eq!(project.qualm(&["check", "--format", "json"]).json()["findings"][0]["file"], name, "escaped, not changed");
 }

@@ -2,6 +2,7 @@
 //! share it and nothing appears in the working tree, or in the user's state folder outside of repositories.
 //! Only files are read here; git itself is not run.
 
+use crate::regular;
 use std::{
     ffi::OsString,
     io::{Read, Seek, SeekFrom},
@@ -109,8 +110,8 @@ fn own_folder(top: &Path) -> Option<PathBuf> {
 /// When git last put other files into a working tree (a checkout, pull, merge, reset or rebase, not a commit), in
 /// milliseconds since 1970, as far as its log of the head says.
 pub fn last_checkout(top: &Path) -> Option<i64> {
-    let mut log = std::fs::File::open(own_folder(top)?.join("logs/HEAD")).ok()?;
-    let size = log.metadata().ok().filter(std::fs::Metadata::is_file)?.len();
+    let mut log = regular::open(&own_folder(top)?.join("logs/HEAD")).ok()?;
+    let size = log.metadata().ok()?.len();
     log.seek(SeekFrom::Start(size.saturating_sub(MAX_LOG))).ok()?;
     let mut end = Vec::new();
     log.take(MAX_LOG).read_to_end(&mut end).ok()?;
@@ -127,8 +128,7 @@ pub fn last_checkout(top: &Path) -> Option<i64> {
 
 /// Reads a file of one short line.
 fn short_file(path: &Path) -> Option<String> {
-    let small = std::fs::metadata(path).is_ok_and(|m| m.is_file() && m.len() < 4096);
-    if small { std::fs::read_to_string(path).ok() } else { None }
+    String::from_utf8(regular::read(path, 4095).ok()?.ok()?).ok()
 }
 
 /// The user's folder for state that is no configuration and no cache.
