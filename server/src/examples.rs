@@ -270,7 +270,7 @@ impl<'r> Bench<'r> {
             let fix = own(rule, &findings).find_map(|f| match self.engine.fix(&source, f, self.project()) {
                 Ok(fix) => Some(fix),
                 Err(no) => {
-                    refusal.get_or_insert(no.0);
+                    refusal.get_or_insert(no.to_string());
                     None
                 }
             });

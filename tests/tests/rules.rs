@@ -37,7 +37,7 @@ fn rewritten_in(foreign: &Foreign, language: Language, rule: &str, text: &str) -
     let analysis = ENGINE.analyse(&file, &mut Cache::default(), &NoProject, &|| false).unwrap();
     let finding = analysis.findings.iter().find(|f| *f.rule == *rule);
     let finding = finding.unwrap_or_else(|| panic!("no {rule} in {text}\n{:?}", analysis.findings));
-    let fix = ENGINE.fix(&file, finding, &NoProject).map_err(|r| r.0.to_string())?;
+    let fix = ENGINE.fix(&file, finding, &NoProject).map_err(|r| r.to_string())?;
     let after = fix.apply(text);
     // A second application finds nothing to do at the same place.
     let again = SourceFile::parse(&name, language, &after, foreign.clone()).unwrap();

@@ -2,7 +2,8 @@
 
 use crate::{
     finding::{Finding, Fix},
-    fix, incremental,
+    fix::{Demand, Rewrites},
+    incremental,
     ir::Unit,
     judge::Judges,
     lang::{self, Language},
@@ -203,8 +204,14 @@ impl Limits {
 
 /// Why no rewrite is offered.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{0}")]
-pub struct Refusal(pub String);
+pub enum Refusal {
+    /// None would be right here, for this reason.
+    #[error("{0}")]
+    Unfit(String),
+    /// Not worked out: the rewrites of a file may take a share of its analysis, and that is spent. There may be one.
+    #[error("rewrite not worked out: the file's budget for rewrites is spent")]
+    Budget,
+}
 
 /// The engine: rules and models, shared by all doors and threads.
 pub struct Engine {
@@ -264,13 +271,19 @@ impl Engine {
         self.judges.changes(before, file)
     }
 
-    /// The proven rewrite of a finding of this very file, or why there is none.
+    /// The rewrites of the findings of this very file, to be worked out one by one on what its analysis left in `cache`. They
+    /// share one budget, which depends on the file and its project alone; what is left out is answered with [`Refusal::Budget`].
+    pub fn rewrites<'a>(&'a self, cache: Cache, file: &'a SourceFile, project: &'a dyn Project) -> Rewrites<'a> {
+        Rewrites::new(&self.rules, &self.judges, cache, file, project, Demand::All)
+    }
+
+    /// The proven rewrite of a finding of this very file, or why there is none; with a budget of its own.
     pub fn fix(&self, file: &SourceFile, finding: &Finding, project: &dyn Project) -> Result<Fix, Refusal> {
         self.fix_from(Cache::default(), file, finding, project)
     }
 
     /// As [`Engine::fix`], with a [`Cache::fork`] of what earlier analyses of the file left, which saves most of the time.
     pub fn fix_from(&self, cache: Cache, file: &SourceFile, finding: &Finding, project: &dyn Project) -> Result<Fix, Refusal> {
-        fix::rewrite(&self.rules, &self.judges, cache, file, finding, project)
+        Rewrites::new(&self.rules, &self.judges, cache, file, project, Demand::One).of(finding)
     }
 }

@@ -9,7 +9,7 @@ use crate::{
     analysis::{Analysis, Limit, Limits, NotFollowed, Project, SourceFile},
     finding::{Finding, Persona, Step},
     interp::{Facts, FuncRef, Interp, Note, Pos, RawFinding, Record, Setup, Top},
-    ir::{StmtKind, Sym},
+    ir::{Stmt, StmtKind, Sym, Unit},
     items::{Cache, Item, Own},
     judge::{self, Judges},
     missing,
@@ -29,6 +29,15 @@ pub(crate) struct CachedRoots {
     deps: Vec<(Sym, u64)>,
     record: Arc<Record>,
     limits: Limits,
+}
+
+/// Work of an analysis, in steps of the interpreter.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Cost {
+    /// What its result would have taken without a cache; the same for the same file and project.
+    pub worth: u64,
+    /// What it took.
+    pub taken: u64,
 }
 
 /// What a rewrite must know of a finding and nobody else asks about.
@@ -55,25 +64,30 @@ pub(crate) fn analyse(
     project: &dyn Project,
     cancelled: &(dyn Fn() -> bool + Sync),
 ) -> Option<Analysis> {
-    analyse_with_sites(rules, judges, file, cache, project, cancelled, &mut Vec::new())
+    cache.for_rules(rules);
+    let items = cache.cut(judges, file);
+    cache.prune();
+    let run = Run { rules, judges, file, project, cancelled, tree: Some(&file.tree), copy: false };
+    let analysis = run.analyse(&items, cache, &mut Vec::new());
+    cache.keep(file, items, true);
+    analysis
 }
 
-/// All findings of a file, and what rewrites must know of them.
-pub(crate) fn analyse_with_sites(
+/// Places and rules of the findings of a file that is of interest only beside another one (their messages and paths are left
+/// empty), and its items. What `cache` holds of the other file stays in it, its top level included.
+pub(crate) fn analyse_copy(
     rules: &Arc<RuleSet>,
     judges: &Judges,
     file: &SourceFile,
     cache: &mut Cache,
     project: &dyn Project,
-    cancelled: &(dyn Fn() -> bool + Sync),
     sites: &mut Vec<Site>,
-) -> Option<Analysis> {
+) -> Option<(Analysis, Vec<Item>)> {
     cache.for_rules(rules);
     let items = cache.cut(judges, file);
-    let run = Run { rules, judges, file, project, cancelled, tree: Some(&file.tree) };
-    let analysis = run.analyse(&items, cache, sites);
-    cache.keep(file, items, true);
-    analysis
+    let run = Run { rules, judges, file, project, cancelled: &|| false, tree: Some(&file.tree), copy: true };
+    let analysis = run.analyse(&items, cache, sites)?;
+    Some((analysis, items))
 }
 
 /// All findings of a file after an edit, from the items it touched; see [`crate::Engine::analyse_edit`].
@@ -89,7 +103,7 @@ pub(crate) fn analyse_edit(
     let items = cache.patched(judges, file)?;
     // Whoever answers findings by comments needs the whole tree.
     let answers = items.iter().any(|i| i.own.answers);
-    let run = Run { rules, judges, file, project, cancelled, tree: None };
+    let run = Run { rules, judges, file, project, cancelled, tree: None, copy: false };
     let analysis = if answers { None } else { run.analyse(&items, cache, &mut Vec::new()) };
     cache.keep(file, items, false);
     analysis
@@ -104,6 +118,8 @@ struct Run<'a> {
     cancelled: &'a (dyn Fn() -> bool + Sync),
     /// The whole file's.
     tree: Option<&'a Tree>,
+    /// See [`analyse_copy`].
+    copy: bool,
 }
 
 impl Run<'_> {
@@ -123,9 +139,10 @@ impl Run<'_> {
         let mut analysis = Analysis::default();
         let mut records = Vec::new();
         // While somebody types in a definition, the top level around it need not be evaluated again.
-        let known = cache.top.take().filter(|_| self.tree.is_none());
+        let known = cache.top.clone().filter(|_| self.tree.is_none() || self.copy);
         let known = known.and_then(|t| Some((t.changed(items)?, t))).filter(|(_, t)| t.record.modules.iter().all(|(s, k)| now(*s) == *k));
         let mut own: FxHashMap<u64, Vec<Arc<FuncRef>>> = FxHashMap::default();
+        let mut taken = 0;
         let (mut interp, top) = match known {
             Some((changed, top)) => {
                 let state = top.state.clone();
@@ -133,7 +150,9 @@ impl Run<'_> {
                 let changed: Vec<_> = items.iter().filter(|i| changed.contains(&i.id)).map(|i| (i.id, i.unit.clone())).collect();
                 guarded(&mut interp, |interp| interp.run_definitions(&changed));
                 collect_roots(&interp, &mut own);
-                records.push(Arc::new(interp.start_item()));
+                let record = interp.start_item();
+                taken += record.steps;
+                records.push(Arc::new(record));
                 (interp, top)
             }
             None => {
@@ -144,12 +163,13 @@ impl Run<'_> {
                 collect_roots(&interp, &mut roots);
                 let visited = interp.visited_items();
                 let record = Arc::new(interp.start_item());
+                taken += record.steps;
                 let unused = record.facts.apps.is_empty() && record.facts.routes.is_empty();
                 let imported = if unused { Vec::new() } else { guarded(&mut interp, Interp::imported_marks).unwrap_or_default() };
-                interp.start_item();
+                taken += interp.start_item().steps;
                 let items = items.iter().map(|i| (i.id, i.own.clone())).collect();
                 let state = interp.top();
-                (interp, TopCache { items, visited, state, roots, record, imported, limits })
+                (interp, Arc::new(TopCache { items, visited, state, roots, record, imported, limits }))
             }
         };
         let (roots, imported) = (&top.roots, &top.imported);
@@ -159,6 +179,7 @@ impl Run<'_> {
         let gave_up =
             |item: &Item, limits: Limits| limits.iter().map(|limit| NotFollowed { span: item.range.clone(), limit }).collect::<Vec<_>>();
         records.push(top.record.clone());
+        let mut cost = Cost { worth: records.iter().map(|r| r.steps).sum(), taken };
         let versions = Versions::new(items, &interp);
         for item in items {
             if cancelled() {
@@ -173,6 +194,7 @@ impl Run<'_> {
                 && c.record.modules.iter().all(|(s, known)| now(*s) == *known)
             {
                 not_followed.extend(gave_up(item, c.limits));
+                cost.worth += c.record.steps;
                 records.push(c.record.clone());
                 continue;
             }
@@ -181,24 +203,31 @@ impl Run<'_> {
             let record = Arc::new(interp.start_item());
             let limits = std::mem::take(&mut interp.limits);
             not_followed.extend(gave_up(item, limits));
+            cost.worth += record.steps;
+            cost.taken += record.steps;
             if cancelled() {
                 return None;
             }
             let deps = record.deps.iter().map(|d| (*d, versions.of(*d))).collect();
-            if let Some(c) = cache.entries.get_mut(&item.key) {
+            if let Some(c) = cache.entries.get_mut(&item.key).filter(|c| !self.copy || c.roots.is_none()) {
                 c.roots = Some(Arc::new(CachedRoots { registrations, deps, record: record.clone(), limits }));
             }
             records.push(record);
         }
         analysis.not_followed = not_followed;
+        cache.cost = cost;
         analysis.broken = items.iter().filter(|i| i.unit.broken).map(|i| i.range.clone()).collect();
-        let mut depends: Vec<Arc<str>> =
-            records.iter().flat_map(|r| &r.modules).filter_map(|(_, m)| m.as_ref().map(|m| m.0.clone())).collect();
-        depends.sort_unstable();
-        depends.dedup();
-        analysis.depends_on = depends;
-        let mut findings = assemble(rules, file, items, &records, imported, sites);
-        cache.top = Some(top);
+        if !self.copy {
+            let mut depends: Vec<Arc<str>> =
+                records.iter().flat_map(|r| &r.modules).filter_map(|(_, m)| m.as_ref().map(|m| m.0.clone())).collect();
+            depends.sort_unstable();
+            depends.dedup();
+            analysis.depends_on = depends;
+        }
+        let mut findings = self.assemble(items, &records, imported, sites);
+        if !self.copy || cache.top.is_none() {
+            cache.top = Some(top);
+        }
         let said = items.iter().flat_map(|i| i.own.said.iter().map(|f| judge::shifted(f, i.range.start)));
         let imports = items.iter().map(|i| (i.range.start, &*i.own.imports));
         let whole = crate::analysis::guarded(|| self.judges.file(file, imports, project, &mut cache.hits));
@@ -213,6 +242,69 @@ impl Run<'_> {
         let context = judge::suppress::Context { rules, text: &file.text, tree: self.tree, complete };
         analysis.findings = judge::suppress::apply(context, &comments, findings);
         Some(analysis)
+    }
+
+    /// Turns what the entry points left into findings of the file.
+    fn assemble(&self, items: &[Item], records: &[Arc<Record>], imported: &[Sym], sites: &mut Vec<Site>) -> Vec<Finding> {
+        let Run { rules, file, .. } = *self;
+        let bases: FxHashMap<u64, usize> = items.iter().map(|i| (i.id, i.range.start)).collect();
+        let place = |p: &Pos| -> Option<Range<usize>> {
+            let base = if p.module == 0 { *bases.get(&p.item)? } else { p.item as usize };
+            Some(p.span.in_file(base))
+        };
+        let mut facts = Facts::default();
+        for r in records {
+            facts.marks.extend(r.facts.marks.iter().cloned());
+            facts.apps.extend(r.facts.apps.iter().copied());
+            facts.routes.extend(r.facts.routes.iter().cloned());
+        }
+        let frameworks = frameworks(items, &facts);
+        let marks: FxHashSet<Sym> = facts.marks.iter().map(|m| m.kind).collect();
+        let raw: Vec<RawFinding> = missing::judge(rules, &facts, imported, &place);
+        let apps: Arc<[Range<usize>]> = facts.apps.iter().filter_map(|a| place(&a.1)).collect();
+
+        let mut findings: FxHashMap<(usize, usize, usize), Finding> = FxHashMap::default();
+        for f in records.iter().flat_map(|r| &r.findings).chain(&raw) {
+            let rule = &rules.rules[f.rule];
+            if !(rule.languages.is_empty() || rule.languages.contains(&file.language))
+                || !(rule.frameworks.is_empty() || rule.frameworks.iter().any(|w| frameworks.contains(w)))
+                || !f.needs.iter().all(|(kind, wanted)| (marks.contains(kind) || imported.contains(kind)) == *wanted)
+            {
+                continue;
+            }
+            let Some(span) = place(&f.pos) else { continue };
+            let around = place(&f.around).unwrap_or_else(|| span.clone());
+            let (path, placeholder, apps) = (f.path, f.placeholder, apps.clone());
+            sites.push(Site { rule: rule.id.clone(), span: span.clone(), around, path, placeholder, apps });
+            if f.persona == Persona::Pedantic && !file.foreign.touches(&span) {
+                continue;
+            }
+            let finding = Finding {
+                rule: rule.id.clone(),
+                span: span.clone(),
+                message: if self.copy { String::new() } else { f.message.clone().unwrap_or_else(|| rule.title.clone()) },
+                severity: rule.severity,
+                confidence: f.confidence,
+                persona: f.persona,
+                path: f
+                    .steps
+                    .iter()
+                    .filter(|_| !self.copy)
+                    .filter_map(|s| Some(Step { file: s.file.clone(), span: place(&s.pos)?, note: note(s.note) }))
+                    .collect(),
+            };
+            findings
+                .entry((f.rule, span.start, span.end))
+                .and_modify(|old| {
+                    // The widest audience, then the surest, then the shortest path.
+                    let rank = |f: &Finding| (std::cmp::Reverse(f.persona), f.confidence, std::cmp::Reverse(f.path.len()));
+                    if (rank(&finding), &finding.message) > (rank(old), &old.message) {
+                        *old = finding.clone();
+                    }
+                })
+                .or_insert(finding);
+        }
+        findings.into_values().collect()
     }
 }
 
@@ -305,16 +397,25 @@ impl Versions {
         let mut by_name: FxHashMap<Sym, u64> = FxHashMap::default();
         let mut top = FxHasher::default();
         for item in items {
-            match &item.own.defines {
-                Some(names) => {
+            let own = (item.key, item.unit.broken.then_some(item.id));
+            match (&item.own.defines, imported_names(&item.unit)) {
+                (Some(names), _) => {
                     for n in names.iter().copied() {
                         let mut h = FxHasher::default();
-                        (by_name.get(&n), item.key, item.unit.broken.then_some(item.id)).hash(&mut h);
+                        (by_name.get(&n), own).hash(&mut h);
                         by_name.insert(n, h.finish());
                         n.hash(&mut top);
                     }
                 }
-                None => (item.key, item.unit.broken.then_some(item.id)).hash(&mut top),
+                // An import is of interest to those alone that read its names; what stands before it may have set them too.
+                (None, Some(names)) => {
+                    for n in names {
+                        let mut h = FxHasher::default();
+                        (by_name.get(&n), own, top.finish()).hash(&mut h);
+                        by_name.insert(n, h.finish());
+                    }
+                }
+                (None, None) => own.hash(&mut top),
             }
         }
         let mut mutated: Vec<Sym> =
@@ -329,6 +430,15 @@ impl Versions {
     }
 }
 
+/// The names that an item binds, if all it does is import them.
+fn imported_names(unit: &Unit) -> Option<Vec<Sym>> {
+    let name = |s: &Stmt| match s.kind {
+        StmtKind::Import { local, .. } if local != "*" && !local.is_empty() => Some(local),
+        _ => None,
+    };
+    if unit.body.is_empty() { None } else { unit.body.iter().map(name).collect() }
+}
+
 fn registrations(interp: &Interp<'_>, functions: &[Arc<FuncRef>]) -> u64 {
     let mut h = FxHasher::default();
     for f in functions {
@@ -337,70 +447,6 @@ fn registrations(interp: &Interp<'_>, functions: &[Arc<FuncRef>]) -> u64 {
         }
     }
     h.finish()
-}
-
-/// Turns what the entry points left into findings of the file.
-fn assemble(
-    rules: &RuleSet,
-    file: &SourceFile,
-    items: &[Item],
-    records: &[Arc<Record>],
-    imported: &[Sym],
-    sites: &mut Vec<Site>,
-) -> Vec<Finding> {
-    let bases: FxHashMap<u64, usize> = items.iter().map(|i| (i.id, i.range.start)).collect();
-    let place = |p: &Pos| -> Option<Range<usize>> {
-        let base = if p.module == 0 { *bases.get(&p.item)? } else { p.item as usize };
-        Some(p.span.in_file(base))
-    };
-    let mut facts = Facts::default();
-    for r in records {
-        facts.marks.extend(r.facts.marks.iter().cloned());
-        facts.apps.extend(r.facts.apps.iter().copied());
-        facts.routes.extend(r.facts.routes.iter().cloned());
-    }
-    let frameworks = frameworks(items, &facts);
-    let marks: FxHashSet<Sym> = facts.marks.iter().map(|m| m.kind).collect();
-    let raw: Vec<RawFinding> = missing::judge(rules, &facts, imported, &place);
-    let apps: Arc<[Range<usize>]> = facts.apps.iter().filter_map(|a| place(&a.1)).collect();
-
-    let mut findings: FxHashMap<(usize, usize, usize), Finding> = FxHashMap::default();
-    for f in records.iter().flat_map(|r| &r.findings).chain(&raw) {
-        let rule = &rules.rules[f.rule];
-        if !(rule.languages.is_empty() || rule.languages.contains(&file.language))
-            || !(rule.frameworks.is_empty() || rule.frameworks.iter().any(|w| frameworks.contains(w)))
-            || !f.needs.iter().all(|(kind, wanted)| (marks.contains(kind) || imported.contains(kind)) == *wanted)
-        {
-            continue;
-        }
-        let Some(span) = place(&f.pos) else { continue };
-        let around = place(&f.around).unwrap_or_else(|| span.clone());
-        let (path, placeholder, apps) = (f.path, f.placeholder, apps.clone());
-        sites.push(Site { rule: rule.id.clone(), span: span.clone(), around, path, placeholder, apps });
-        if f.persona == Persona::Pedantic && !file.foreign.touches(&span) {
-            continue;
-        }
-        let finding = Finding {
-            rule: rule.id.clone(),
-            span: span.clone(),
-            message: f.message.clone().unwrap_or_else(|| rule.title.clone()),
-            severity: rule.severity,
-            confidence: f.confidence,
-            persona: f.persona,
-            path: f.steps.iter().filter_map(|s| Some(Step { file: s.file.clone(), span: place(&s.pos)?, note: note(s.note) })).collect(),
-        };
-        findings
-            .entry((f.rule, span.start, span.end))
-            .and_modify(|old| {
-                // The widest audience, then the surest, then the shortest path.
-                let rank = |f: &Finding| (std::cmp::Reverse(f.persona), f.confidence, std::cmp::Reverse(f.path.len()));
-                if (rank(&finding), &finding.message) > (rank(old), &old.message) {
-                    *old = finding.clone();
-                }
-            })
-            .or_insert(finding);
-    }
-    findings.into_values().collect()
 }
 
 /// Frameworks seen: applications created, and top level names of imports.

@@ -35,7 +35,9 @@ pub struct Cache {
     pub(crate) rules: Option<Arc<RuleSet>>,
     last: Option<Last>,
     /// The top level as it was evaluated last.
-    pub(crate) top: Option<crate::incremental::TopCache>,
+    pub(crate) top: Option<Arc<crate::incremental::TopCache>>,
+    /// Of the last analysis.
+    pub(crate) cost: crate::incremental::Cost,
     /// [`Last::torn`] of the cut being analysed.
     torn: Option<Range<usize>>,
     /// Where expressions over the whole file may match.
@@ -110,7 +112,7 @@ pub(crate) struct Item {
 impl Cache {
     /// A cache with the same results, for an analysis of a changed copy that is thrown away afterwards.
     pub fn fork(&self) -> Self {
-        Self { entries: self.entries.clone(), next_id: self.next_id, rules: self.rules.clone(), ..Self::default() }
+        Self { entries: self.entries.clone(), next_id: self.next_id, rules: self.rules.clone(), top: self.top.clone(), ..Self::default() }
     }
 
     /// Forgets everything that was made with other rules.
@@ -136,8 +138,12 @@ impl Cache {
             *n += 1;
             items.push(self.item(judges, file.language, &file.path, &file.text, node, key, range));
         }
-        self.entries.retain(|_, e| e.used);
         items
+    }
+
+    /// Forgets the items that are not in the text that was cut last.
+    pub(crate) fn prune(&mut self) {
+        self.entries.retain(|_, e| e.used);
     }
 
     /// The item of a node, its lowering taken over if its text is known.

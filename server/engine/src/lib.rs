@@ -25,5 +25,6 @@ pub const STACK_SIZE: usize = 64 << 20;
 
 pub use analysis::{Analysis, Cache, Dependency, Engine, Foreign, Limit, Module, NoProject, NotFollowed, Project, Refusal, SourceFile};
 pub use finding::{Confidence, Edit, Finding, Fix, Persona, Safety, Severity, Step};
+pub use fix::Rewrites;
 pub use lang::Language;
 pub use rules::RuleSet;

@@ -76,7 +76,7 @@ impl Home {
         if rewrite::is_sound(&file.text, &fix) && !fix.edits.is_empty() {
             Ok(fix)
         } else {
-            Err(Refusal("the rewrite does not fit this text".into()))
+            Err(Refusal::Unfit("the rewrite does not fit this text".into()))
         }
     }
 

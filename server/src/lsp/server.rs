@@ -201,7 +201,7 @@ impl Qualm {
                 Err(refusal) if announced.disabled && offer.has_recipe => {
                     let title = rules.rule(&finding.rule).map_or(&*finding.rule, |r| &r.title);
                     let mut action = convert::action(format!("Rewrite: {title}"), CodeActionKind::QUICKFIX);
-                    action.disabled = Some(convert::disabled(refusal.0.clone()));
+                    action.disabled = Some(convert::disabled(refusal.to_string()));
                     tail.push(action.into());
                 }
                 Err(_) => {}

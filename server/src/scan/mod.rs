@@ -22,7 +22,7 @@ use crate::{
     workspace::{Vetted, Workspace, Workspaces},
 };
 use cpu_time::ThreadTime;
-use qualm_engine::{Cache, Finding, Fix, Foreign, Language, Safety};
+use qualm_engine::{Cache, Finding, Fix, Foreign, Language, Refusal, Safety};
 use rustc_hash::FxHashSet;
 use serde::{Deserialize, Serialize};
 use std::{
@@ -236,6 +236,15 @@ struct Open<'s> {
     started: Duration,
 }
 
+/// One way through the findings of a file that is rewritten, from the first to the last.
+struct Pass<'o> {
+    open: &'o Open<'o>,
+    least: Safety,
+    cache: Cache,
+    /// Findings that start before this byte had their turn.
+    from: usize,
+}
+
 impl Scanner {
     fn new(setup: Setup) -> Self {
         Self { workspaces: setup.workspaces(), setup, projects: Projects::default(), ledgers: Ledgers::default() }
@@ -271,7 +280,8 @@ impl Scanner {
         };
         let file = Vetted::new(&name, language, &text, foreign);
         drop(text);
-        let analysis = workspace.analyse(&file, &mut Cache::default(), &*project, &|| self.is_late(started));
+        let mut cache = Cache::default();
+        let analysis = workspace.analyse(&file, &mut cache, &*project, &|| self.is_late(started));
         let Some(analysis) = analysis else { return self.too_long() };
         let mut done = Scanned { vetted: true, name: name.to_string(), ..Scanned::default() };
         if lossy && language.is_some() {
@@ -303,14 +313,16 @@ impl Scanner {
         done.findings = findings.into_iter().map(|finding| Found { finding, fix: None }).collect();
         if job.want == Want::Fixes && !lossy && matches!(file, Vetted::Source(_)) {
             early(&done);
-            self.work_out_fixes(&open, &file, &mut done);
+            self.work_out_fixes(&open, cache, &file, &mut done);
         }
         done
     }
 
-    fn work_out_fixes(&self, open: &Open<'_>, file: &Vetted, done: &mut Scanned) {
+    /// `cache` is what the analysis of the file left.
+    fn work_out_fixes(&self, open: &Open<'_>, cache: Cache, file: &Vetted, done: &mut Scanned) {
         let Vetted::Source(source) = file else { return };
         fault::here("fix", open.name);
+        let mut rewrites = open.workspace.engine.rewrites(cache, source, open.project);
         let mut left_out = 0;
         for found in &mut done.findings {
             // The findings themselves must not be lost for rewrites that take too long together.
@@ -318,7 +330,11 @@ impl Scanner {
                 left_out += 1;
                 continue;
             }
-            found.fix = Some(open.workspace.engine.fix(source, &found.finding, open.project).map_err(|refusal| refusal.0));
+            found.fix = Some(rewrites.of(&found.finding).map_err(|refusal| refusal.to_string()));
+        }
+        if rewrites.left_out() > 0 {
+            let what = "rewrites were not worked out, as the file's budget for them is spent; `qualm fix` goes on";
+            done.gap(Kind::Rewrites, format!("{} {what}", rewrites.left_out()));
         }
         if left_out > 0 {
             done.gap(Kind::Rewrites, format!("{left_out} rewrites were not worked out, as they took too long together"));
@@ -330,10 +346,12 @@ impl Scanner {
         let mut done = Scanned { vetted: true, name: open.name.to_owned(), ..Scanned::default() };
         let mut text = before.clone();
         let mut applied = Vec::new();
+        let mut pass = Pass { open, least, cache: Cache::default(), from: 0 };
+        let mut applied_before_pass = 0;
         // Two rules that undo each other would go on for ever.
         let mut seen = FxHashSet::from_iter([qualm_engine::analysis::hash(&text)]);
         while applied.len() < MAX_REWRITES {
-            let next = self.next_rewrite(open, &text, least);
+            let next = self.next_rewrite(&mut pass, &text);
             if next.is_none() && applied.is_empty() {
                 return self.too_long();
             }
@@ -341,7 +359,15 @@ impl Scanner {
                 done.gap(Kind::Rewrites, "working out rewrites takes too long; run again for the rest");
                 break;
             };
-            let Some((fix, after)) = next else { break };
+            let Some((fix, after)) = next else {
+                if applied.len() == applied_before_pass {
+                    break;
+                }
+                // What was refused may be right after the others.
+                applied_before_pass = applied.len();
+                pass.from = 0;
+                continue;
+            };
             if !seen.insert(qualm_engine::analysis::hash(&after)) {
                 break;
             }
@@ -354,23 +380,38 @@ impl Scanner {
         done
     }
 
-    /// The first rewrite of the text that may be applied, and the text after it. `None`: it takes too long.
-    fn next_rewrite(&self, open: &Open<'_>, text: &str, least: Safety) -> Option<Option<(Fix, String)>> {
+    /// The next rewrite of the text that may be applied, and the text after it. `None`: it takes too long.
+    fn next_rewrite(&self, pass: &mut Pass<'_>, text: &str) -> Option<Option<(Fix, String)>> {
+        let open = pass.open;
         let Open { workspace, project, started, .. } = *open;
         let foreign = self.ledgers.strictness(workspace, open.path, text);
         let vetted = Vetted::new(open.name, open.language, text, foreign);
-        let analysis = workspace.analyse(&vetted, &mut Cache::default(), project, &|| self.is_late(started))?;
+        let analysis = workspace.analyse(&vetted, &mut pass.cache, project, &|| self.is_late(started))?;
         let Vetted::Source(source) = &vetted else { return Some(None) };
-        let mut findings = analysis.findings.iter().take_while(|_| !self.is_late(started));
-        Some(findings.find_map(|finding| {
-            let fix = workspace.engine.fix(source, finding, project).ok()?;
+        let share = || workspace.engine.rewrites(pass.cache.fork(), source, project);
+        let mut rewrites = share();
+        for finding in analysis.findings.iter().filter(|f| f.span.start >= pass.from) {
+            if self.is_late(started) {
+                break;
+            }
+            let mut outcome = rewrites.of(finding);
+            if outcome == Err(Refusal::Budget) {
+                // Here somebody asked for all of them: the next share is begun.
+                rewrites = share();
+                outcome = rewrites.of(finding);
+            }
+            let Ok(fix) = outcome else { continue };
             let fix = rewrite::with_line_ends_of(text, fix);
-            if fix.safety < least || fix.edits.is_empty() || !rewrite::is_sound(text, &fix) {
-                return None;
+            if fix.safety < pass.least || fix.edits.is_empty() || !rewrite::is_sound(text, &fix) {
+                continue;
             }
             let after = fix.apply(text);
-            (after != text).then_some((fix, after))
-        }))
+            if after != text {
+                pass.from = finding.span.start;
+                return Some(Some((fix, after)));
+            }
+        }
+        Some(None)
     }
 
     fn is_late(&self, started: Duration) -> bool {

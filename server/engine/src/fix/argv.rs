@@ -3,7 +3,7 @@
 use super::{
     Outcome, Proposal, call,
     edits::{self, Edits, Piece},
-    gate::{Failure, Gate},
+    gate::Failure,
     imports,
     shape::{Part, Shape, shown},
     site::{Call, Context},
@@ -14,9 +14,9 @@ use crate::{
 };
 use std::ops::Range;
 
-pub(super) fn propose(context: &Context<'_>, gate: &Gate<'_>) -> Outcome {
+pub(super) fn propose(context: &Context<'_>) -> Outcome {
     let plain = list(context, false)?;
-    let proven = plain.edits.clone().into_fix(&context.file.text, plain.title.clone(), Safety::Review).map(|fix| gate.prove(&fix));
+    let proven = plain.edits.clone().into_fix(&context.file.text, plain.title.clone(), Safety::Review).map(|fix| context.prove(&fix));
     if matches!(proven, Ok(Err(Failure::New(_)))) {
         // Where an option of the program would be a risk of its own, values that look like one are refused.
         return list(context, true);

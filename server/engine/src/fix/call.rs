@@ -51,7 +51,7 @@ pub(super) fn qualified(context: &Context<'_>, code: &str, import: Option<&str>,
     if let Some(statement) = import {
         // The module may be there under another name.
         if context.python()
-            && let Some(name) = imports::spelled(context.file, path)
+            && let Some(name) = imports::spelled(context, path)
         {
             return Ok(format!("{name}{rest}"));
         }
@@ -61,7 +61,7 @@ pub(super) fn qualified(context: &Context<'_>, code: &str, import: Option<&str>,
     if !path.contains('.') || path.starts_with(|c: char| c.is_ascii_digit()) {
         return Ok(code.to_string());
     }
-    match imports::spelled(context.file, path) {
+    match imports::spelled(context, path) {
         Some(name) => Ok(format!("{name}{rest}")),
         None if context.python() => {
             let top = path.split('.').next().unwrap_or_default();

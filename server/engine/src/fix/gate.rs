@@ -1,15 +1,20 @@
 //! The gate: a rewrite is applied to a copy of the file and must prove itself there.
 
 use crate::{
-    analysis::{Analysis, Cache, Foreign, Project, SourceFile},
+    analysis::{Analysis, Cache, Foreign, Project, Refusal, SourceFile},
     finding::{Finding, Fix},
     incremental::{self, Site},
+    items::Item,
     judge::Judges,
     rules::RuleSet,
     syntax,
 };
 use rustc_hash::FxHashMap;
-use std::{cell::RefCell, fmt, ops::Range, sync::Arc};
+use std::{
+    cell::{Cell, RefCell},
+    ops::Range,
+    sync::Arc,
+};
 
 /// Why a rewrite is not offered.
 #[derive(Debug, PartialEq, Eq)]
@@ -23,49 +28,79 @@ pub(super) enum Failure {
     /// The finding did not go away.
     StillThere,
     /// Another finding appeared.
-    New(String),
+    New(Arc<str>),
+    /// The share of work is spent.
+    Budget,
 }
 
-impl fmt::Display for Failure {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Failure::Edits => f.write_str("the rewrite's edits do not fit the file"),
-            Failure::Parser | Failure::Syntax => f.write_str("the code would not parse as well after the rewrite"),
-            Failure::StillThere => f.write_str("the finding would still be there after the rewrite"),
-            Failure::New(rule) => write!(f, "the rewrite would bring a new finding ({rule})"),
-        }
+impl From<Failure> for Refusal {
+    fn from(failure: Failure) -> Self {
+        Refusal::Unfit(match failure {
+            Failure::Edits => "the rewrite's edits do not fit the file".into(),
+            Failure::Parser | Failure::Syntax => "the code would not parse as well after the rewrite".into(),
+            Failure::StillThere => "the finding would still be there after the rewrite".into(),
+            Failure::New(rule) => format!("the rewrite would bring a new finding ({rule})"),
+            Failure::Budget => return Refusal::Budget,
+        })
     }
 }
 
-/// Proves rewrites of one finding of one file.
+/// For whom the rewrites are worked out, which decides how much work they may be.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Demand {
+    /// Somebody asked for the rewrite of one finding.
+    One,
+    /// All rewrites of the file are collected.
+    All,
+}
+
+/// Steps that the rewrites of any file may take. A step takes some 400 ns.
+const LEAST: u64 = 100_000;
+/// Steps that somebody who asked waits for.
+const ASKED: u64 = 8_000_000;
+/// A copy costs one step for so many bytes of it, whatever was edited in it.
+const BYTES_A_STEP: u64 = 16;
+
+/// Proves rewrites of one file.
 pub(super) struct Gate<'a> {
     rules: &'a Arc<RuleSet>,
     judges: &'a Judges,
     file: &'a SourceFile,
-    finding: &'a Finding,
     project: &'a dyn Project,
+    /// The findings of the file as it is; without words.
     before: Analysis,
+    counts: FxHashMap<Arc<str>, usize>,
     sites: Vec<Site>,
-    /// What the analyses of the copies may share.
+    items: Vec<Item>,
+    /// What the analyses of the copies share.
     cache: RefCell<Cache>,
+    /// Steps left.
+    left: Cell<u64>,
 }
 
 impl<'a> Gate<'a> {
-    /// Analyses the file as it is; the finding must be one of it.
+    /// Takes from the cache what it has of the file as it is. `None`: its language has no grammar.
     pub(super) fn new(
         rules: &'a Arc<RuleSet>,
         judges: &'a Judges,
         mut cache: Cache,
         file: &'a SourceFile,
-        finding: &'a Finding,
         project: &'a dyn Project,
-    ) -> Result<Self, String> {
+        demand: Demand,
+    ) -> Option<Self> {
         let mut sites = Vec::new();
-        let before = incremental::analyse_with_sites(rules, judges, file, &mut cache, project, &|| false, &mut sites).unwrap_or_default();
-        if !before.findings.iter().any(|f| f.rule == finding.rule && f.span == finding.span) {
-            return Err("the finding is not in this text any more".into());
-        }
-        Ok(Self { rules, judges, file, finding, project, before, sites, cache: RefCell::new(cache) })
+        let (before, items) = incremental::analyse_copy(rules, judges, file, &mut cache, project, &mut sites)?;
+        let share = match demand {
+            Demand::One => ASKED,
+            Demand::All => LEAST.max((cache.cost.worth + file.text.len() as u64) / 3),
+        };
+        let counts = counts(&before.findings);
+        Some(Self { rules, judges, file, project, before, counts, sites, items, cache: RefCell::new(cache), left: Cell::new(share) })
+    }
+
+    /// Whether it is one of the file's findings.
+    pub(super) fn knows(&self, finding: &Finding) -> bool {
+        self.before.findings.iter().any(|f| f.rule == finding.rule && f.span == finding.span)
     }
 
     /// What the analysis knows about the places of findings.
@@ -73,8 +108,20 @@ impl<'a> Gate<'a> {
         &self.sites
     }
 
+    /// The file's items, lowered.
+    pub(super) fn items(&self) -> &[Item] {
+        &self.items
+    }
+
+    fn pay(&self, steps: u64) {
+        self.left.set(self.left.get().saturating_sub(steps));
+    }
+
     /// Whether the rewrite does what it is for and nothing else that could be seen.
-    pub(super) fn prove(&self, fix: &Fix) -> Result<(), Failure> {
+    pub(super) fn prove(&self, finding: &Finding, fix: &Fix) -> Result<(), Failure> {
+        if self.left.get() == 0 {
+            return Err(Failure::Budget);
+        }
         let text = &self.file.text;
         let mut at = 0;
         for edit in &fix.edits {
@@ -84,6 +131,7 @@ impl<'a> Gate<'a> {
             at = edit.span.end;
         }
         let after = fix.apply(text);
+        self.pay(after.len() as u64 / BYTES_A_STEP);
         let tree = syntax::reparse(self.file.language, text, &self.file.tree, &fix.edits, &after).ok_or(Failure::Parser)?;
         if errors(&tree) > errors(&self.file.tree) {
             return Err(Failure::Syntax);
@@ -91,36 +139,40 @@ impl<'a> Gate<'a> {
         let foreign = moved(&self.file.foreign, fix);
         let copy = SourceFile { path: self.file.path.clone(), language: self.file.language, text: after.as_str().into(), tree, foreign };
         let mut cache = self.cache.borrow_mut();
-        let analysis = incremental::analyse(self.rules, self.judges, &copy, &mut cache, self.project, &|| false).ok_or(Failure::Parser)?;
-        let count = |findings: &[Finding]| {
-            let mut counts: FxHashMap<Arc<str>, usize> = FxHashMap::default();
-            for f in findings {
-                *counts.entry(f.rule.clone()).or_default() += 1;
-            }
-            counts
-        };
-        let (old, new) = (count(&self.before.findings), count(&analysis.findings));
-        let mine = &self.finding.rule;
-        let left = new.get(mine).copied().unwrap_or(0);
-        if left >= old.get(mine).copied().unwrap_or(0) {
+        let analysis = incremental::analyse_copy(self.rules, self.judges, &copy, &mut cache, self.project, &mut Vec::new());
+        self.pay(cache.cost.taken);
+        let (analysis, _) = analysis.ok_or(Failure::Parser)?;
+        let mine = &finding.rule;
+        let new = counts(&analysis.findings);
+        let count = |of: &FxHashMap<Arc<str>, usize>, rule: &Arc<str>| of.get(rule).copied().unwrap_or(0);
+        if count(&new, mine) >= count(&self.counts, mine) {
             return Err(Failure::StillThere);
         }
         // Others of the rule may go away too (one definition, two sinks), but this one has to.
-        let place = moved_span(&self.finding.span, fix);
+        let place = moved_span(&finding.span, fix);
         let same = |f: &&Finding| f.rule == *mine && f.span.start < place.end && place.start < f.span.end;
-        let others = self.before.findings.iter().filter(|f| f.rule == *mine && f.span != self.finding.span);
-        let overlapping = others.filter(|f| f.span.start < self.finding.span.end && self.finding.span.start < f.span.end).count();
+        let others = self.before.findings.iter().filter(|f| f.rule == *mine && f.span != finding.span);
+        let overlapping = others.filter(|f| f.span.start < finding.span.end && finding.span.start < f.span.end).count();
         if analysis.findings.iter().filter(same).count() > overlapping {
             return Err(Failure::StillThere);
         }
-        if let Some((rule, _)) = new.iter().find(|(rule, n)| **n > old.get(*rule).copied().unwrap_or(0)) {
-            return Err(Failure::New(rule.to_string()));
+        if let Some(rule) = new.keys().filter(|rule| count(&new, rule) > count(&self.counts, rule)).min() {
+            return Err(Failure::New(rule.clone()));
         }
         if analysis.exhausted() && !self.before.exhausted() {
             return Err(Failure::StillThere);
         }
         Ok(())
     }
+}
+
+/// Number of findings of each rule.
+fn counts(findings: &[Finding]) -> FxHashMap<Arc<str>, usize> {
+    let mut counts: FxHashMap<Arc<str>, usize> = FxHashMap::default();
+    for f in findings {
+        *counts.entry(f.rule.clone()).or_default() += 1;
+    }
+    counts
 }
 
 /// Number of error and missing nodes.

@@ -7,6 +7,7 @@ use super::{
 use crate::{
     analysis::{Foreign, SourceFile},
     ir::{Pattern, StmtKind, Sym},
+    items::Item,
     lang::{self, Language},
     syntax,
 };
@@ -22,30 +23,39 @@ pub(super) struct Bound {
     at: usize,
 }
 
-/// Every name that top level imports of a file bind.
-pub(super) fn bound(file: &SourceFile) -> Vec<Bound> {
+/// Every name that top level imports bind.
+pub(super) fn bound(items: &[Item]) -> Vec<Bound> {
     let mut out = Vec::new();
-    for item in syntax::items(&file.tree) {
-        let text = file.text.get(item.byte_range()).unwrap_or_default();
-        if !(text.contains("import") || text.contains("require")) {
-            continue;
-        }
-        for s in lang::lower(file.language, &file.text, item).body {
+    for item in items {
+        for s in &item.unit.body {
             if let StmtKind::Import { local, path, module, member } = s.kind {
-                out.push(Bound { local, path, module, member, at: item.start_byte() });
+                out.push(Bound { local, path, module, member, at: item.range.start });
             }
         }
     }
     out
 }
 
+/// The names that a statement of its own would bind.
+fn bound_by(file: &SourceFile, statement: &str) -> Option<Vec<Bound>> {
+    let parsed = SourceFile::parse(&file.path, file.language, statement, Foreign::None)?;
+    let mut out = Vec::new();
+    for node in syntax::items(&parsed.tree) {
+        for s in lang::lower(file.language, statement, node).body {
+            if let StmtKind::Import { local, path, module, member } = s.kind {
+                out.push(Bound { local, path, module, member, at: node.start_byte() });
+            }
+        }
+    }
+    Some(out)
+}
+
 /// Sees to it that what `statement` imports is there under the name it gives.
 pub(super) fn ensure(context: &Context<'_>, statement: &str, edits: &mut Edits) -> Result<(), String> {
     let file = context.file;
     let statement = styled(file, statement.trim());
-    let Some(parsed) = SourceFile::parse(&file.path, file.language, &statement, Foreign::None) else { return Ok(()) };
-    let wanted = bound(&parsed);
-    let have = bound(file);
+    let Some(wanted) = bound_by(file, &statement) else { return Ok(()) };
+    let have = context.imports();
     if !wanted.is_empty() && wanted.iter().all(|w| have.iter().any(|h| h.local == w.local && h.path == w.path)) {
         return Ok(());
     }
@@ -57,13 +67,13 @@ pub(super) fn ensure(context: &Context<'_>, statement: &str, edits: &mut Edits) 
     }
     let text = &file.text;
     if let [only] = wanted.as_slice()
-        && let Some(at) = beside(file, only, &have)
+        && let Some(at) = beside(file, only, have)
     {
         edits.insert(at, format!(", {}", only.local));
         return Ok(());
     }
     if file.language == Language::Python {
-        python(context, &statement, wanted.first(), &have, edits);
+        python(context, &statement, wanted.first(), have, edits);
     } else {
         let last = have.iter().map(|h| h.at).max();
         match last {
@@ -123,14 +133,7 @@ fn defines(context: &Context<'_>, name: Sym) -> bool {
             local |= *n == name;
         }
     });
-    local
-        || syntax::items(&context.file.tree)
-            .into_iter()
-            .filter(|n| context.file.text.get(n.byte_range()).is_some_and(|t| t.contains(name.as_str())))
-            .any(|n| {
-                let unit = lang::lower(context.file.language, &context.file.text, n);
-                within(&unit, false) && !unit.body.iter().all(|s| matches!(s.kind, StmtKind::Import { .. }))
-            })
+    local || context.items().iter().any(|i| within(&i.unit, false))
 }
 
 fn python(context: &Context<'_>, statement: &str, wanted: Option<&Bound>, have: &[Bound], edits: &mut Edits) {
@@ -219,8 +222,8 @@ fn styled(file: &SourceFile, statement: &str) -> String {
 }
 
 /// How a dotted path (`yaml.SafeLoader`) is said in this file: with the file's own names for modules. `None`: nothing of it is imported.
-pub(super) fn spelled(file: &SourceFile, path: &str) -> Option<String> {
-    let have = bound(file);
+pub(super) fn spelled(context: &Context<'_>, path: &str) -> Option<String> {
+    let have = context.imports();
     have.iter()
         .filter(|h| path == h.path.as_str() || path.strip_prefix(h.path.as_str()).is_some_and(|r| r.starts_with('.')))
         .max_by_key(|h| h.path.len())

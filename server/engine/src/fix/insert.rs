@@ -239,7 +239,7 @@ fn from_environment(context: &Context<'_>, expression: Node<'_>, name: &str) -> 
     let mut edits = Edits::default();
     let title = format!("Read {name} from the environment");
     if context.python() {
-        let module = match imports::spelled(context.file, "os") {
+        let module = match imports::spelled(context, "os") {
             Some(module) => module,
             None => {
                 imports::ensure(context, "import os", &mut edits)?;

@@ -14,6 +14,8 @@ mod site;
 mod sql;
 mod wrap;
 
+pub(crate) use gate::Demand;
+
 use crate::{
     analysis::{Cache, Project, Refusal, SourceFile},
     finding::{Finding, Fix},
@@ -22,7 +24,7 @@ use crate::{
 };
 use edits::Edits;
 use gate::Gate;
-use site::Context;
+use site::{Context, Habits};
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
     sync::Arc,
@@ -46,33 +48,65 @@ impl Proposal {
 /// What a recipe gives: a proposal, or why it cannot be right here.
 type Outcome = Result<Proposal, String>;
 
-/// The proven rewrite of a finding of this very file; see [`crate::Engine::fix`].
-pub(crate) fn rewrite(
-    rules: &Arc<RuleSet>,
-    judges: &Judges,
-    cache: Cache,
-    file: &SourceFile,
-    finding: &Finding,
-    project: &dyn Project,
-) -> Result<Fix, Refusal> {
-    let specs = rules.rule(&finding.rule).map_or(&[][..], |r| &r.fixes);
-    if specs.is_empty() {
-        return Err(Refusal("this rule has no rewrite".into()));
+/// The rewrites of one file; see [`crate::Engine::rewrites`].
+///
+/// They share one analysis of the file, and one budget: what a file costs without rewrites decides how much its rewrites may cost.
+pub struct Rewrites<'a> {
+    rules: &'a Arc<RuleSet>,
+    file: &'a SourceFile,
+    habits: Habits,
+    gate: Option<Gate<'a>>,
+    /// Findings that nothing was worked out for.
+    left_out: usize,
+}
+
+impl<'a> Rewrites<'a> {
+    pub(crate) fn new(
+        rules: &'a Arc<RuleSet>,
+        judges: &'a Judges,
+        cache: Cache,
+        file: &'a SourceFile,
+        project: &'a dyn Project,
+        demand: Demand,
+    ) -> Self {
+        let gate = Gate::new(rules, judges, cache, file, project, demand);
+        Self { rules, file, habits: Habits::default(), gate, left_out: 0 }
     }
-    let gate = Gate::new(rules, judges, cache, file, finding, project).map_err(Refusal)?;
-    let context = Context::of(rules, file, finding, gate.sites()).map_err(Refusal)?;
-    let Some(spec) = specs.iter().find(|s| applies(s, &context)) else {
-        return Err(Refusal("this rule has no rewrite for such code".into()));
-    };
-    // A mistake in a recipe costs the rewrite, never the finding.
-    let proposal = catch_unwind(AssertUnwindSafe(|| propose(&spec.recipe, &context, &gate)))
-        .unwrap_or_else(|_| Err("the recipe failed; this is a bug in qualm".into()))
-        .map_err(Refusal)?;
-    let fix = proposal.edits.into_fix(&file.text, proposal.title, spec.safety).map_err(Refusal)?;
-    match gate.prove(&fix) {
-        Ok(()) => Ok(fix),
-        Err(gate::Failure::StillThere) if proposal.left.is_some() => Err(Refusal(proposal.left.unwrap_or_default())),
-        Err(failure) => Err(Refusal(failure.to_string())),
+
+    /// The proven rewrite of a finding of the file, or why there is none.
+    pub fn of(&mut self, finding: &Finding) -> Result<Fix, Refusal> {
+        let outcome = self.work_out(finding);
+        self.left_out += usize::from(outcome == Err(Refusal::Budget));
+        outcome
+    }
+
+    /// Number of findings whose rewrites were not worked out because the budget was spent ([`Refusal::Budget`]).
+    pub fn left_out(&self) -> usize {
+        self.left_out
+    }
+
+    fn work_out(&self, finding: &Finding) -> Result<Fix, Refusal> {
+        let unfit = Refusal::Unfit;
+        let specs = self.rules.rule(&finding.rule).map_or(&[][..], |r| &r.fixes);
+        if specs.is_empty() {
+            return Err(unfit("this rule has no rewrite".into()));
+        }
+        let gate =
+            self.gate.as_ref().filter(|g| g.knows(finding)).ok_or_else(|| unfit("the finding is not in this text any more".into()))?;
+        let context = Context::of(self.rules, self.file, finding, gate, &self.habits).map_err(unfit)?;
+        let Some(spec) = specs.iter().find(|s| applies(s, &context)) else {
+            return Err(unfit("this rule has no rewrite for such code".into()));
+        };
+        // A mistake in a recipe costs the rewrite, never the finding.
+        let proposal = catch_unwind(AssertUnwindSafe(|| propose(&spec.recipe, &context)))
+            .unwrap_or_else(|_| Err("the recipe failed; this is a bug in qualm".into()))
+            .map_err(unfit)?;
+        let fix = proposal.edits.into_fix(&self.file.text, proposal.title, spec.safety).map_err(unfit)?;
+        match gate.prove(finding, &fix) {
+            Ok(()) => Ok(fix),
+            Err(gate::Failure::StillThere) if proposal.left.is_some() => Err(unfit(proposal.left.unwrap_or_default())),
+            Err(failure) => Err(failure.into()),
+        }
     }
 }
 
@@ -84,17 +118,17 @@ fn applies(spec: &FixSpec, context: &Context<'_>) -> bool {
         })
 }
 
-fn propose(recipe: &Recipe, context: &Context<'_>, gate: &Gate<'_>) -> Outcome {
+fn propose(recipe: &Recipe, context: &Context<'_>) -> Outcome {
     match recipe {
         Recipe::Parametrise => parametrise::propose(context),
-        Recipe::Argv => argv::propose(context, gate),
+        Recipe::Argv => argv::propose(context),
         Recipe::ReplaceCall { with, import } => call::replace_call(context, with, import.as_deref()),
         Recipe::SetArgument { argument, key, value, import } => {
             call::set_argument(context, argument, key.as_deref(), value, import.as_deref())
         }
         Recipe::RemoveArgument { argument } => call::remove_argument(context, argument),
         Recipe::SetValue { value, import } => call::set_value(context, value, import.as_deref()),
-        Recipe::Wrap { with, import } => wrap::propose(context, with, import.as_deref(), gate),
+        Recipe::Wrap { with, import } => wrap::propose(context, with, import.as_deref()),
         Recipe::ContainPath => path::propose(context),
         Recipe::EnvSecret { name } => insert::env_secret(context, name.as_deref()),
         Recipe::AddMiddleware { statement, import } => insert::add_middleware(context, statement, import.as_deref()),

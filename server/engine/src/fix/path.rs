@@ -89,7 +89,7 @@ fn fresh(context: &Context<'_>, at: usize) -> String {
 
 /// The name that Node's `path` module has in this file.
 fn path_module(context: &Context<'_>, edits: &mut Edits) -> Result<String, String> {
-    if let Some(name) = imports::spelled(context.file, "path") {
+    if let Some(name) = imports::spelled(context, "path") {
         return Ok(name);
     }
     imports::ensure(context, "import path from \"path\";", edits)?;
@@ -172,7 +172,7 @@ fn constant(context: &Context<'_>, arg: &Arg) -> bool {
 
 /// What refusing a value does, in the manner of the framework at hand; `why` is for an error's text.
 pub(super) fn refusal(context: &Context<'_>, at: usize, why: &str, edits: &mut Edits) -> Result<String, String> {
-    let bound = imports::bound(context.file);
+    let bound = context.imports();
     let uses = |module: &str| bound.iter().any(|b| b.path.split('.').next() == Some(module));
     if context.python() {
         for (framework, import, statement) in [

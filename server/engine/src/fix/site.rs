@@ -1,16 +1,19 @@
 //! The code a finding is about, found again: its item, call, argument, statement and function.
 
-use super::edits;
+use super::{
+    edits,
+    gate::{Failure, Gate},
+    imports::{self, Bound},
+};
 use crate::{
     analysis::SourceFile,
-    finding::Finding,
-    incremental::Site,
+    finding::{Finding, Fix},
     ir::{Arg, Expr, ExprId, ExprKind, Func, Pattern, Span, Stmt, StmtKind, Sym, Unit},
+    items::Item,
     lang,
     rules::{RuleSet, Selector},
-    syntax,
 };
-use std::{ops::Range, sync::Arc};
+use std::{cell::OnceCell, ops::Range, sync::Arc};
 use tree_sitter::Node;
 
 /// Everything recipes look at.
@@ -18,8 +21,10 @@ pub(super) struct Context<'a> {
     pub rules: &'a RuleSet,
     pub file: &'a SourceFile,
     pub finding: &'a Finding,
+    gate: &'a Gate<'a>,
+    habits: &'a Habits,
     /// The item that holds the finding, lowered.
-    pub unit: Unit,
+    pub unit: Arc<Unit>,
     /// First byte of the item.
     pub base: usize,
     /// The call or statement the finding is about, in bytes of the file.
@@ -34,6 +39,12 @@ pub(super) struct Context<'a> {
     pub call: Option<ExprId>,
 }
 
+/// What is the same for all rewrites of a file, found out when it is first asked for.
+#[derive(Default)]
+pub(super) struct Habits {
+    imports: OnceCell<Vec<Bound>>,
+}
+
 /// A call's parts.
 #[derive(Clone, Copy)]
 pub(super) struct Call<'u> {
@@ -43,22 +54,31 @@ pub(super) struct Call<'u> {
 }
 
 impl<'a> Context<'a> {
-    pub(super) fn of(rules: &'a RuleSet, file: &'a SourceFile, finding: &'a Finding, sites: &[Site]) -> Result<Self, String> {
+    pub(super) fn of(
+        rules: &'a RuleSet,
+        file: &'a SourceFile,
+        finding: &'a Finding,
+        gate: &'a Gate<'a>,
+        habits: &'a Habits,
+    ) -> Result<Self, String> {
+        let sites = gate.sites();
         let known = sites
             .iter()
             .filter(|s| s.rule == finding.rule && s.span == finding.span)
             .max_by_key(|s| (s.placeholder.is_some(), !s.path.is_empty()));
         let around = known.map_or_else(|| finding.span.clone(), |s| s.around.clone());
-        let item = syntax::items(&file.tree)
-            .into_iter()
-            .find(|n| n.start_byte() <= finding.span.start && finding.span.end <= n.end_byte())
+        let items = gate.items();
+        let item = items[..items.partition_point(|i| i.range.start <= finding.span.start)]
+            .last()
+            .filter(|i| finding.span.end <= i.range.end)
             .ok_or("the finding is not about a single piece of code")?;
-        let unit = lang::lower(file.language, &file.text, item);
-        let base = item.start_byte();
+        let (unit, base) = (item.unit.clone(), item.range.start);
         let mut context = Context {
             rules,
             file,
             finding,
+            gate,
+            habits,
             unit,
             base,
             around,
@@ -84,6 +104,21 @@ impl<'a> Context<'a> {
                 self.exprs().filter(|(_, e)| holds(e)).min_by_key(|(_, e)| e.span.end - e.span.start)
             })
             .map(|(id, _)| id)
+    }
+
+    /// Whether a rewrite of this finding holds.
+    pub(super) fn prove(&self, fix: &Fix) -> Result<(), Failure> {
+        self.gate.prove(self.finding, fix)
+    }
+
+    /// The file's items, lowered.
+    pub(super) fn items(&self) -> &'a [Item] {
+        self.gate.items()
+    }
+
+    /// Every name that top level imports of the file bind.
+    pub(super) fn imports(&self) -> &'a [Bound] {
+        self.habits.imports.get_or_init(|| imports::bound(self.items()))
     }
 
     pub(super) fn exprs(&self) -> impl Iterator<Item = (ExprId, &Expr)> {

@@ -1,6 +1,6 @@
 //! `wrap`: the dangerous part goes through a function that makes it harmless where it stands.
 
-use super::{Outcome, Proposal, call, edits::Edits, gate::Gate, shape::Shape, site::Context};
+use super::{Outcome, Proposal, call, edits::Edits, shape::Shape, site::Context};
 use crate::{
     finding::Safety,
     ir::{ExprId, ExprKind},
@@ -10,7 +10,7 @@ use std::ops::Range;
 /// More holes than this are not tried one by one.
 const MAX_HOLES: usize = 8;
 
-pub(super) fn propose(context: &Context<'_>, with: &str, import: Option<&str>, gate: &Gate<'_>) -> Outcome {
+pub(super) fn propose(context: &Context<'_>, with: &str, import: Option<&str>) -> Outcome {
     let value = dangerous(context)?;
     let places = match Shape::of(context, value) {
         Ok(shape) => shape.holes().map(|(_, h)| h.value.clone()).collect(),
@@ -38,7 +38,7 @@ pub(super) fn propose(context: &Context<'_>, with: &str, import: Option<&str>, g
         let mut fewer = wanted.clone();
         fewer.remove(i);
         let p = make(&fewer)?;
-        let proven = p.edits.into_fix(&context.file.text, p.title, Safety::Review).is_ok_and(|fix| gate.prove(&fix).is_ok());
+        let proven = p.edits.into_fix(&context.file.text, p.title, Safety::Review).is_ok_and(|fix| context.prove(&fix).is_ok());
         if proven {
             wanted = fewer;
         } else {

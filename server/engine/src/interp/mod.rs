@@ -143,6 +143,8 @@ pub(crate) struct Interp<'a> {
     depth: u32,
     steps: u32,
     pub(crate) limits: Limits,
+    /// Steps taken since the last record was handed over.
+    taken: u64,
     /// Where findings, marks and dependencies go.
     pub(crate) record: Record,
     pub(crate) roots: Vec<Root>,
@@ -254,6 +256,7 @@ impl<'a> Interp<'a> {
             depth: 0,
             steps: ROOT_STEPS,
             limits: Limits::default(),
+            taken: 0,
             record: Record::default(),
             roots: Vec::new(),
             registrations: FxHashMap::default(),
@@ -302,6 +305,7 @@ impl<'a> Interp<'a> {
     /// Spends some steps; false when the budget is gone.
     fn charge(&mut self, steps: u32) -> bool {
         let spent = steps.saturating_add(value::work::take());
+        self.taken += u64::from(spent.min(self.steps));
         if self.steps <= spent {
             self.steps = 0;
             self.limits.add(Limit::Steps);
@@ -420,7 +424,7 @@ impl<'a> Interp<'a> {
         self.memo.clear();
         self.predicates.clear();
         self.roots.clear();
-        std::mem::take(&mut self.record)
+        Record { steps: std::mem::take(&mut self.taken), ..std::mem::take(&mut self.record) }
     }
 
     /// Evaluates one entry point with a fresh budget.

@@ -71,6 +71,8 @@ pub(crate) struct Record {
     pub deps: FxHashSet<Sym>,
     /// Imports that were looked up, with the file and its hash.
     pub modules: Vec<(Sym, Option<(Arc<str>, u64)>)>,
+    /// Steps it took.
+    pub steps: u64,
     /// The route handler being evaluated.
     pub route: Option<(u64, u32)>,
 }
