@@ -147,7 +147,8 @@ const HOOK_EXAMPLES: &str = "Examples:
   qualm hook claude < event.json      as a PostToolUse hook of Claude Code calls it
 
 Agents: claude, codex, gemini, cursor, windsurf, copilot, vscode.
-Always exits with 0, so that a fault of qualm never stops the agent; faults are told on standard error.
+Always exits with 0 and within 5 s, so that a fault of qualm never stops or holds the agent; what was not recorded is
+told on standard error.
 Nothing of the text is kept: only hashes, lengths and line fingerprints.";
 
 /// How a report is written.
@@ -410,7 +411,7 @@ pub struct OriginArgs {
 }
 
 /// `qualm hook`. Takes anything: a wrong argument must not make a call fail that an agent's work depends on.
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 pub struct HookArgs {
     /// The agent
     #[arg(value_name = "AGENT", trailing_var_arg = true, allow_hyphen_values = true)]

@@ -6,6 +6,7 @@ use crate::{
     files::{self, Content, MAX_FILE},
     lines::one_line,
 };
+use anyhow::Context;
 use qualm_origin::{
     hooks::{self, Agent, HookEvent, Surroundings, Work},
     ledger::{Action, Durability, Event, Ledger, Options, Place, Query, resolved},
@@ -14,31 +15,52 @@ use qualm_origin::{
 use std::{
     cell::OnceCell,
     io::{self, IsTerminal, Read, Seek, SeekFrom, Write},
-    panic,
+    panic::{self, AssertUnwindSafe},
     path::{Path, PathBuf},
+    sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc},
+    thread,
     time::{Duration, SystemTime},
 };
 
-/// Waiting for other processes ends after this long: the agent waits too.
+/// The hook ends after this long, whatever it is doing.
+const DEADLINE: Duration = Duration::from_secs(5);
+/// Waiting for other processes, and for the ledger itself, ends after this long: the agent waits too.
 const PATIENCE: Duration = Duration::from_secs(1);
+/// As much as the main thread would have.
+const STACK_SIZE: usize = 8 << 20;
 /// So many bytes at the end of an agent's transcript are searched for the model.
 const TRANSCRIPT_END: u64 = 256 * 1024;
 
-/// Runs the command.
+/// Runs the command. Whatever it waits for (the event, a file system, the ledger, other processes), it ends in time.
 pub fn run(args: &HookArgs) {
-    let told = panic::catch_unwind(|| record(args));
-    let fault = match told {
-        Ok(Ok(())) => None,
-        Ok(Err(error)) => Some(format!("{error:#}")),
-        // The panic's own message has been written already.
-        Err(_) => Some("an internal fault; the event was not recorded".to_owned()),
+    let (tell, told) = mpsc::channel();
+    let doing = Arc::new(Mutex::new("the event was not read".to_owned()));
+    let (args, open) = (args.clone(), doing.clone());
+    let worker = move || {
+        let done = panic::catch_unwind(AssertUnwindSafe(|| record(&args, &open)));
+        let _ = tell.send(match done {
+            Ok(done) => done.err().map(|error| format!("{error:#}")),
+            // The panic's own message has been written already.
+            Err(_) => Some(format!("an internal fault; {}", lock(&open))),
+        });
+    };
+    let fault = match thread::Builder::new().stack_size(STACK_SIZE).spawn(worker) {
+        Ok(_) => told.recv_timeout(DEADLINE).unwrap_or_else(|_| {
+            Some(format!("{}: it took longer than {} s, and the agent must not wait", lock(&doing), DEADLINE.as_secs()))
+        }),
+        Err(error) => Some(format!("{}: {error}", lock(&doing))),
     };
     if let Some(fault) = fault {
         let _ = writeln!(io::stderr(), "qualm hook: {}", one_line(&fault));
     }
 }
 
-fn record(args: &HookArgs) -> anyhow::Result<()> {
+fn lock(text: &Mutex<String>) -> MutexGuard<'_, String> {
+    text.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Records the event. `open` says what is not done yet.
+fn record(args: &HookArgs, open: &Mutex<String>) -> anyhow::Result<()> {
     let name = args.agent.first().map_or("", String::as_str);
     let Some(agent) = Agent::ALL.into_iter().find(|a| a.name() == name) else {
         let known: Vec<&str> = Agent::ALL.iter().map(|a| a.name()).collect();
@@ -54,6 +76,7 @@ fn record(args: &HookArgs) -> anyhow::Result<()> {
     if event.work.is_empty() {
         return Ok(());
     }
+    *lock(open) = not_recorded(&event);
     if event.model.is_empty() {
         event.model = event.transcript.as_deref().and_then(model_in).unwrap_or_default();
     }
@@ -67,12 +90,27 @@ fn record(args: &HookArgs) -> anyhow::Result<()> {
             continue;
         }
         let ledger = project.ledger();
-        ledger.append(&events)?;
+        ledger.append(&events).with_context(|| lock(open).clone())?;
         if let Some(notice) = ledger.notice() {
             anyhow::bail!("{notice}");
         }
     }
     Ok(())
+}
+
+/// What is missing should this not come to an end.
+fn not_recorded(event: &HookEvent) -> String {
+    let mut files: Vec<&str> = Vec::new();
+    for work in &event.work {
+        match work {
+            Work::Command => files.push("a command"),
+            Work::Edit { path, .. } | Work::Write { path, .. } | Work::Patched { path, .. } | Work::Delete { path } => files.push(path),
+        }
+    }
+    let more = files.len().saturating_sub(3);
+    files.truncate(3);
+    let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+    format!("not recorded of {} ({}): {}{more}", event.agent.tool(), event.tool, files.join(", "))
 }
 
 /// Where the agent works.
@@ -133,7 +171,7 @@ struct Project<'s> {
 
 impl Project<'_> {
     fn ledger(&self) -> &Ledger {
-        let options = Options { durability: Durability::Process, patience: PATIENCE };
+        let options = Options { durability: Durability::Process, patience: PATIENCE, deadline: PATIENCE };
         self.ledger.get_or_init(|| Ledger::open(self.place.as_ref(), options))
     }
 }
@@ -157,7 +195,7 @@ impl Surroundings for Project<'_> {
         if self.event.session.is_empty() {
             return None;
         }
-        let query = Query { session: Some(self.event.session.clone()), ..Query::file(name) };
+        let query = Query { session: Some(self.event.session.clone()), limit: Some(1), ..Query::file(name) };
         let events: Vec<Event> = self.ledger().query(&query).ok()?.into_iter().map(|r| r.event).collect();
         let last = events.into_iter().next_back()?;
         // Only the step right before: an older look at the file says nothing about it now.

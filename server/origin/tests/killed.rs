@@ -17,7 +17,10 @@ const WRITERS: usize = 3;
 fn writer() {
     let Some(file) = std::env::var_os("QUALM_TEST_LEDGER") else { return };
     let name = std::env::var("QUALM_TEST_WRITER").unwrap();
-    let ledger = Ledger::open_file(file.as_ref(), Options { durability: Durability::Process, patience: Duration::from_secs(20) });
+    let ledger = Ledger::open_file(
+        file.as_ref(),
+        Options { durability: Durability::Process, patience: Duration::from_secs(20), ..Options::default() },
+    );
     assert_eq!(ledger.notice(), None);
     let mut out = std::io::stdout().lock();
     for n in 0u64.. {

@@ -1,10 +1,7 @@
 //! Files and configurations that mean harm or are broken: never a crash, never silence.
 
-use super::{MARKER, Project, REWRITE, Ran, command, row};
-use std::{
-    process::{Child, Stdio},
-    time::{Duration, Instant},
-};
+use super::{MARKER, Project, REWRITE, Ran, command, ended, row};
+use std::{process::Stdio, time::Instant};
 
 const BAD: &str = "y = 'FORBIDDEN_KEY'\n";
 
@@ -197,27 +194,8 @@ fn fix_and_standard_input_survive_too() {
     assert!(ran.out().contains("a.py: not vetted"), "{}", ran.out());
 }
 
-/// Waits for a process that may hang, and ends it then.
-fn ended(mut child: Child) -> Ran {
-    let id = child.id();
-    let started = Instant::now();
-    let (tell, told) = std::sync::mpsc::channel::<()>();
-    let watch = std::thread::spawn(move || {
-        if told.recv_timeout(Duration::from_secs(60)).is_err_and(|e| e == std::sync::mpsc::RecvTimeoutError::Timeout) {
-            let _ = std::process::Command::new("kill").args(["-9", &id.to_string()]).status();
-        }
-    });
-    drop(child.stdin.take());
-    let output = child.wait_with_output().unwrap();
-    drop(tell);
-    watch.join().unwrap();
-    let ran = Ran(output);
-    assert_ne!(ran.code(), -1, "it hung ({:?}): {}", started.elapsed(), ran.err());
-    ran
-}
-
 #[cfg(unix)]
-fn pipe(project: &Project, name: &str) {
+pub(super) fn pipe(project: &Project, name: &str) {
     let path = project.path().join(name);
     std::fs::create_dir_all(path.parent().unwrap()).unwrap();
     assert!(std::process::Command::new("mkfifo").arg(path).status().unwrap().success());

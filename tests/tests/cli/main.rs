@@ -6,14 +6,16 @@ mod commands;
 mod history;
 mod hook;
 mod hostile;
+mod hostile_ledger;
 mod origin;
 mod setup;
 
 use std::{
     fs,
     path::{Path, PathBuf},
-    process::{Command, Output, Stdio},
-    sync::OnceLock,
+    process::{Child, Command, Output, Stdio},
+    sync::{OnceLock, mpsc},
+    time::Duration,
 };
 use tempfile::TempDir;
 
@@ -211,6 +213,24 @@ impl Ran {
         let findings = report["findings"].as_array().unwrap();
         findings.iter().map(|f| (text(&f["file"]), f["start"]["line"].as_u64().unwrap(), text(&f["rule"]))).collect()
     }
+}
+
+/// Waits for a process that may hang, and ends it then.
+fn ended(mut child: Child) -> Ran {
+    let id = child.id();
+    let (tell, told) = mpsc::channel::<()>();
+    let watch = std::thread::spawn(move || {
+        if told.recv_timeout(Duration::from_secs(60)).is_err_and(|e| e == mpsc::RecvTimeoutError::Timeout) {
+            let _ = Command::new("kill").args(["-9", &id.to_string()]).status();
+        }
+    });
+    drop(child.stdin.take());
+    let output = child.wait_with_output().unwrap();
+    drop(tell);
+    watch.join().unwrap();
+    let ran = Ran(output);
+    assert_ne!(ran.code(), -1, "it hung: {}", ran.err());
+    ran
 }
 
 /// A row of [`Ran::found`].

@@ -40,11 +40,13 @@ pub struct Options {
     pub durability: Durability,
     /// How long a write waits for other processes.
     pub patience: Duration,
+    /// How long one question or change may take, the waiting not counted.
+    pub deadline: Duration,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { durability: Durability::Power, patience: Duration::from_secs(5) }
+        Self { durability: Durability::Power, patience: Duration::from_secs(5), deadline: Duration::from_secs(10) }
     }
 }
 
@@ -60,6 +62,12 @@ pub enum LedgerError {
     /// It is no ledger, or damaged.
     #[error("it is damaged or no database")]
     Broken,
+    /// It is a database, but not one that this program made: it holds tables, views or triggers of others.
+    #[error("it holds other things than a ledger does, so it is not used")]
+    Foreign,
+    /// What was asked for took longer than [`Options::deadline`].
+    #[error("it takes too long to answer")]
+    Slow,
     /// A later version of qualm made it.
     #[error("a newer version of qualm wrote it (format {0})")]
     Newer(i64),
@@ -81,7 +89,7 @@ pub struct Query {
     pub until: Option<i64>,
     /// Only events with a greater sequence number.
     pub after: u64,
-    /// At most so many, the oldest first.
+    /// At most so many, the newest ones.
     pub limit: Option<usize>,
 }
 
@@ -135,6 +143,10 @@ impl Ledger {
     /// Opens the ledger of a place, or one in memory where that cannot be (see [`Ledger::notice`]).
     pub fn open(place: Option<&Place>, options: Options) -> Self {
         match place {
+            // A repository may come with a download, and with a folder for the ledger that leads anywhere.
+            Some(Place { file, top: Some(_) }) if file.parent().is_some_and(Path::is_symlink) => {
+                Self::in_memory("its folder is a link, and such are not written through", file.display().to_string())
+            }
             Some(place) => Self::open_file(&place.file, options),
             None => Self::in_memory("there is neither a repository nor a home folder to keep it in", String::new()),
         }
@@ -143,7 +155,7 @@ impl Ledger {
     /// Opens a ledger by its file.
     pub fn open_file(file: &Path, options: Options) -> Self {
         let shown = file.display().to_string();
-        match Store::open(file, options.durability, options.patience) {
+        match Store::open(file, options) {
             Ok(store) => Self::with(Stores { disk: Some(store), memory: None, full: false }, shown),
             Err(error) => Self::in_memory(&error.to_string(), shown),
         }
@@ -213,14 +225,15 @@ impl Ledger {
         Ok(Receipt { seq: memory.append(events())?, durable: false })
     }
 
-    /// Reads events: those on disk, then those in memory.
+    /// Reads events in the order of the chain: those on disk, then those in memory. Where there are more than can be
+    /// borne, the newest.
     pub fn query(&self, query: &Query) -> Result<Vec<Record>, LedgerError> {
         let stores = lock(&self.stores);
         let mut found = Vec::new();
         for store in [&stores.disk, &stores.memory].into_iter().flatten() {
             found.extend(store.query(query)?);
         }
-        found.truncate(query.limit.unwrap_or(usize::MAX));
+        found.drain(..found.len().saturating_sub(query.limit.unwrap_or(usize::MAX)));
         Ok(found)
     }
 

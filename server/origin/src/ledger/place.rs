@@ -11,6 +11,8 @@ use std::{
 
 /// Longer paths exist on no system.
 const MAX_NAME: usize = 4096;
+/// A repository's configuration is not longer.
+const MAX_CONFIG: u64 = 256 * 1024;
 /// Only so much of the end of git's log of the head is read.
 const MAX_LOG: u64 = 16 * 1024;
 
@@ -85,16 +87,39 @@ pub fn resolved(path: &Path) -> PathBuf {
     }
 }
 
-/// The common git folder of a working tree's top folder.
+/// The common git folder of a working tree's top folder, if it is that tree's own: a `.git` file, link or folder may come
+/// with a download and name the repository of somebody else, who must know of this tree for it to count.
 pub fn common_folder(top: &Path) -> Option<PathBuf> {
-    let own = own_folder(top)?;
+    let top = top.canonicalize().ok()?;
+    let own = own_folder(&top)?.canonicalize().ok()?;
     let common = match short_file(&own.join("commondir")) {
-        Some(line) => own.join(line.trim()),
-        None => own,
+        Some(line) => own.join(line.trim()).canonicalize().ok()?,
+        None => own.clone(),
     };
-    // A file called `.git` may come with a download and name any folder; only a repository is written into.
-    let real = common.canonicalize().ok()?;
-    (real.join("HEAD").is_file() && real.join("objects").is_dir()).then_some(real)
+    let is_repository = common.join("HEAD").is_file() && common.join("objects").is_dir();
+    let is_own = if own != common {
+        // A linked working tree: both name each other.
+        let back = short_file(&own.join("gitdir")).and_then(|line| own.join(line.trim()).parent()?.canonicalize().ok());
+        own.parent() == Some(&common.join("worktrees")) && back.as_ref() == Some(&top)
+    } else if own == top.join(".git") {
+        true
+    } else {
+        // A submodule's folder names its tree. One that was put elsewhere on purpose names none, and is no other tree's.
+        match working_tree(&own) {
+            Some(tree) => own.join(tree).canonicalize().is_ok_and(|tree| tree == top),
+            None => own.file_name().is_some_and(|name| name != ".git"),
+        }
+    };
+    (is_repository && is_own).then_some(common)
+}
+
+/// `core.worktree` of a git folder. A bare repository's is one that cannot be: it has none.
+fn working_tree(own: &Path) -> Option<String> {
+    let config = String::from_utf8(regular::read(&own.join("config"), MAX_CONFIG).ok()?.ok()?).ok()?;
+    let settings = || config.lines().filter_map(|line| line.split_once('=')).map(|(key, value)| (key.trim(), value.trim()));
+    let bare = settings().any(|(key, value)| key.eq_ignore_ascii_case("bare") && value.eq_ignore_ascii_case("true"));
+    let tree = settings().find(|(key, _)| key.eq_ignore_ascii_case("worktree")).map(|(_, value)| value.trim_matches('"').to_owned());
+    tree.or_else(|| bare.then(|| "\0".to_owned()))
 }
 
 /// The git folder of one working tree.
@@ -161,6 +186,7 @@ mod tests {
         repository(&root.join("main"));
         fs::create_dir_all(root.join("main/.git/worktrees/w")).unwrap();
         fs::write(root.join("main/.git/worktrees/w/commondir"), "../..\n").unwrap();
+        fs::write(root.join("main/.git/worktrees/w/gitdir"), format!("{}\n", root.join("w/.git").display())).unwrap();
         fs::create_dir_all(root.join("w/sub")).unwrap();
         fs::write(root.join("w/.git"), format!("gitdir: {}\n", root.join("main/.git/worktrees/w").display())).unwrap();
         let place = Place::of(&root.join("w/sub/a.py")).unwrap();
@@ -180,6 +206,51 @@ mod tests {
         let place = Place::with_state(&root.join("download/a.py"), Some(root.join("state"))).unwrap();
         assert_eq!(place.file, root.join("state/qualm/ledger.sqlite"));
         assert_eq!(place.name(&root.join("download/a.py")), Some(root.join("download/a.py").to_str().unwrap().to_owned()));
+    }
+
+    #[test]
+    fn a_git_file_cannot_name_a_repository_that_does_not_know_of_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path().canonicalize().unwrap();
+        repository(&root.join("victim"));
+        let git = root.join("victim/.git");
+        fs::create_dir_all(git.join("worktrees/w")).unwrap();
+        fs::write(git.join("worktrees/w/commondir"), "../..\n").unwrap();
+        fs::write(git.join("worktrees/w/gitdir"), format!("{}\n", root.join("w/.git").display())).unwrap();
+        let ours = root.join("state/qualm/ledger.sqlite");
+        let place = |name: &str| Place::with_state(&root.join(name).join("a.py"), Some(root.join("state"))).unwrap().file;
+        for (name, line) in [("one", "../victim/.git"), ("two", "../victim/.git/worktrees/w")] {
+            fs::create_dir_all(root.join(name)).unwrap();
+            fs::write(root.join(name).join(".git"), format!("gitdir: {line}\n")).unwrap();
+            assert_eq!(place(name), ours, "{name}");
+        }
+        // A whole `.git` folder that says that it is but a working tree of another one.
+        repository(&root.join("three"));
+        fs::write(root.join("three/.git/commondir"), "../../victim/.git\n").unwrap();
+        assert_eq!(place("three"), ours);
+        // Submodules, and folders that somebody put elsewhere.
+        for (name, target, config, known) in [
+            ("sub", "victim/.git/modules/sub", "[core]\n\tworktree = ../../../../sub\n", true),
+            ("other", "victim/.git/modules/sub", "", false),
+            ("apart", "gitdirs/apart.git", "[core]\n\tbare = false\n", true),
+            ("bare", "gitdirs/bare.git", "[core]\n\tbare = true\n", false),
+        ] {
+            let target = root.join(target);
+            fs::create_dir_all(target.join("objects")).unwrap();
+            fs::write(target.join("HEAD"), "ref: refs/heads/main\n").unwrap();
+            if !config.is_empty() {
+                fs::write(target.join("config"), config).unwrap();
+            }
+            fs::create_dir_all(root.join(name)).unwrap();
+            fs::write(root.join(name).join(".git"), format!("gitdir: {}\n", target.display())).unwrap();
+            assert_eq!(place(name), if known { target.join("qualm/ledger.sqlite") } else { ours.clone() }, "{name}");
+        }
+        #[cfg(unix)]
+        {
+            fs::create_dir_all(root.join("linked")).unwrap();
+            std::os::unix::fs::symlink(&git, root.join("linked/.git")).unwrap();
+            assert_eq!(place("linked"), ours);
+        }
     }
 
     #[test]

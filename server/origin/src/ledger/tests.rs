@@ -30,7 +30,7 @@ fn what_was_appended_is_found_again() {
     assert_eq!(times(Query { session: Some("s1".into()), ..Query::default() }), [1, 3, 5, 7, 9]);
     assert_eq!(times(Query { since: Some(3000), until: Some(5000), ..Query::default() }), [3, 4]);
     assert_eq!(times(Query { after: 8, ..Query::default() }), [8, 9]);
-    assert_eq!(times(Query { limit: Some(2), ..Query::default() }), [0, 1]);
+    assert_eq!(times(Query { limit: Some(2), ..Query::default() }), [8, 9]);
     let report = ledger.verify().unwrap();
     assert!(report.sound() && report.events == 10 && report.head.0 == 10, "{report:?}");
 }
