@@ -128,7 +128,7 @@ pub struct Expr {
 pub enum ExprKind {
     /// A literal.
     Lit(Lit),
-    /// A regular expression literal's pattern.
+    /// A regular expression literal's pattern; flags that change what it means stand in front, as in `(?m)`.
     Regex(Arc<str>),
     /// A variable; `this`/`self` is whatever name the receiver has in the language (`this` in JavaScript).
     Name(Sym),
@@ -313,6 +313,9 @@ pub enum StmtKind {
         value: ExprId,
         /// A declared type, as an expression (`flask.Request`, `Map<string, number>` = `Index`).
         ty: Option<ExprId>,
+        /// A name in the target is a new variable of the function around it (a declaration, any assignment in Python), not one
+        /// that an enclosing function may have.
+        declares: bool,
     },
     /// A declaration without value: `let x: T`, `x: T`.
     Declare {
@@ -333,7 +336,7 @@ pub enum StmtKind {
         other: Vec<Stmt>,
     },
     /// Any loop. `for x in xs` has binding and iter; `while t` has test; C-style `for` has its init before
-    /// the loop and its step at the end of the body.
+    /// the loop and its step at the end of the body. `do`/`while` has its test after the body.
     Loop {
         #[allow(missing_docs)]
         binding: Option<Pattern>,
@@ -341,6 +344,8 @@ pub enum StmtKind {
         iter: Option<ExprId>,
         #[allow(missing_docs)]
         test: Option<ExprId>,
+        /// The body runs once before the test is looked at.
+        test_last: bool,
         #[allow(missing_docs)]
         body: Vec<Stmt>,
         /// Python's `else`.

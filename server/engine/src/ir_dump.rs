@@ -70,7 +70,7 @@ impl Dumper<'_> {
 
     fn stmt(&mut self, stmt: &Stmt) {
         match &stmt.kind {
-            StmtKind::Assign { target, op, value, ty } => self.line(|d| {
+            StmtKind::Assign { target, op, value, ty, .. } => self.line(|d| {
                 d.put("(assign");
                 if let Some(op) = op {
                     d.put(op_name(*op));
@@ -97,9 +97,9 @@ impl Dumper<'_> {
                 self.indented(then);
                 self.part("else", other);
             }
-            StmtKind::Loop { binding, iter, test, body, other } => {
+            StmtKind::Loop { binding, iter, test, body, other, test_last } => {
                 self.line(|d| {
-                    d.put("loop");
+                    d.put(if *test_last { "do loop" } else { "loop" });
                     if let Some(binding) = binding {
                         d.put(" ");
                         d.pattern(binding);

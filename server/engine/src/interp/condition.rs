@@ -198,9 +198,11 @@ impl Interp<'_> {
         for ix in rules.taint_rules.get(bit).into_iter().flatten() {
             let rule = &rules.rules[*ix];
             let RuleKind::Taint { sources: regular, pedantic_sources, .. } = &rule.kind else { continue };
-            let persona = if sources & regular != 0 {
+            // Somebody unseen vouched for it: that lowers the confidence, and is enough doubt to be silent where nothing else is odd.
+            let vouched = v.vouched & s.bit != 0;
+            let persona = if sources & regular != 0 && !vouched {
                 rule.persona
-            } else if sources & pedantic_sources != 0 {
+            } else if sources & (regular | pedantic_sources) != 0 {
                 rule.persona.max(Persona::Pedantic)
             } else {
                 continue;
@@ -208,6 +210,9 @@ impl Interp<'_> {
             let mut confidence = rule.confidence.min(s.confidence);
             if sources & !(self.param_source | self.unknown_source) == 0 {
                 confidence = confidence.min(Confidence::Medium);
+            }
+            if vouched {
+                confidence = Confidence::Low;
             }
             let source = flow.and_then(|f| {
                 let mut f = f;

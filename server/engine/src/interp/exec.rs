@@ -1,9 +1,8 @@
 //! Statements.
 
-use super::{Callee, Env, Exit, Flow, FuncRef, Interp, Key, Note, Object, Registration, Root, Value, value::ClassRef};
-use crate::ir::{Case, ClassId, ExprId, ExprKind, FuncId, Handler, Lit, Op, Pattern, Span, Stmt, StmtKind, Sym, Unit, sym};
+use super::{Callee, EntryPoint, Env, Exit, Flow, FuncRef, Interp, Key, Note, Object, Registration, Value, value::ClassRef};
+use crate::ir::{Case, ClassId, ExprId, ExprKind, FuncId, Handler, Lit, Pattern, Span, Stmt, StmtKind, Sym, Unit, sym};
 use crate::rules::SinkBits;
-use rustc_hash::FxHashMap;
 use std::sync::Arc;
 
 /// The last name of an assignment's target.
@@ -16,6 +15,18 @@ fn target_name(u: &Unit, target: &Pattern) -> Option<Sym> {
         },
         _ => None,
     }
+}
+
+/// How often a loop is gone round at most, by how many loops are around it: values move one variable further each time.
+const ROUNDS: [u32; 3] = [4, 3, 2];
+
+/// What decides how often a loop runs.
+#[derive(Clone, Copy)]
+struct LoopHead<'s> {
+    binding: Option<&'s Pattern>,
+    iter: Option<ExprId>,
+    test: Option<ExprId>,
+    test_last: bool,
 }
 
 /// A unit in evaluation.
@@ -62,7 +73,7 @@ impl Interp<'_> {
                 let value = self.expr(u, *x);
                 !self.never_returns(&value)
             }
-            StmtKind::Assign { target, op, value, ty } => {
+            StmtKind::Assign { target, op, value, ty, declares } => {
                 let outer = std::mem::replace(&mut self.frame.target, target_name(u, target));
                 let mut v = self.expr(u, *value);
                 self.frame.target = outer;
@@ -72,6 +83,9 @@ impl Interp<'_> {
                 }
                 if let Some(t) = ty {
                     self.apply_type(u, *t, &mut v);
+                }
+                if let (Pattern::Name(name, _), false) = (target, *declares) {
+                    self.outer_write(*name);
                 }
                 self.bind(u, target, v, Some(*value));
                 true
@@ -87,7 +101,10 @@ impl Interp<'_> {
                 true
             }
             StmtKind::If { test, then, other } => self.branch(u, *test, then, other),
-            StmtKind::Loop { binding, iter, test, body, other } => self.run_loop(u, binding.as_ref(), *iter, *test, body, other),
+            StmtKind::Loop { binding, iter, test, test_last, body, other } => {
+                let head = LoopHead { binding: binding.as_ref(), iter: *iter, test: *test, test_last: *test_last };
+                self.run_loop(u, head, body, other)
+            }
             StmtKind::Switch { subject, cases, fallthrough } => self.switch(u, *subject, cases, *fallthrough),
             StmtKind::Try { body, handlers, other, finally } => self.run_try(u, body, handlers, other, finally),
             StmtKind::Return(x) => {
@@ -139,7 +156,10 @@ impl Interp<'_> {
                 self.modules[module].exports.insert(*name, v);
                 true
             }
-            StmtKind::Global(_) => true,
+            StmtKind::Global(names) => {
+                self.frame.outer.extend(names.iter().copied());
+                true
+            }
             StmtKind::Delete(xs) => {
                 for x in xs {
                     self.expr(u, *x);
@@ -171,43 +191,56 @@ impl Interp<'_> {
         self.merge(outs)
     }
 
-    fn run_loop(
-        &mut self,
-        u: U<'_>,
-        binding: Option<&Pattern>,
-        iter: Option<ExprId>,
-        test: Option<ExprId>,
-        body: &[Stmt],
-        other: &[Stmt],
-    ) -> bool {
+    fn run_loop(&mut self, u: U<'_>, head: LoopHead<'_>, body: &[Stmt], other: &[Stmt]) -> bool {
         let mut walked = Vec::new();
-        let element = iter.map(|x| {
+        let element = head.iter.map(|x| {
             let v = self.expr(u, x);
-            walked.extend(std::iter::once(v.place).chain(v.derived.iter().copied()).filter(|p| !p.is_empty()));
+            let whole = v.derived.iter().filter(|d| d.1 != 0).map(|d| d.0);
+            walked.extend(std::iter::once(v.place).chain(whole).filter(|p| !p.is_empty()));
             self.element(&v)
         });
-        let mut endless = false;
-        if let Some(t) = test {
-            let v = self.expr(u, t);
-            if v.truth() == Some(false) {
-                return self.block(u, other);
-            }
-            endless = v.truth() == Some(true);
-        }
         let before = self.env.fork();
         let saved = std::mem::take(&mut self.frame.breaks);
-        if let Some(t) = test {
-            self.refine(u, t, true);
+        self.frame.loops += 1;
+        let rounds = ROUNDS.get(self.frame.loops as usize - 1).copied().unwrap_or(1);
+        // What holds where a round begins: what came in, and what came round.
+        let mut start = self.env.fork();
+        let mut outs: Vec<Env> = Vec::new();
+        let (mut endless, mut skipped) = (false, false);
+        for round in 0..rounds {
+            self.env = start.fork();
+            if let (Some(t), true) = (head.test, round > 0 || !head.test_last) {
+                let v = self.expr(u, t);
+                if v.truth() == Some(false) {
+                    skipped = round == 0;
+                    break;
+                }
+                endless = v.truth() == Some(true);
+                self.refine(u, t, true);
+            }
+            if let Some(p) = head.binding {
+                self.bind(u, p, element.clone().unwrap_or_default(), head.iter);
+            }
+            outs.clear();
+            if self.block(u, body) {
+                outs.push(std::mem::take(&mut self.env));
+            }
+            outs.append(&mut self.frame.breaks);
+            if round + 1 == rounds {
+                break;
+            }
+            let next = outs.iter_mut().map(Env::fork).fold(start.fork(), Env::join);
+            if !next.gained(&start) {
+                break;
+            }
+            start = next;
         }
-        if let Some(p) = binding {
-            self.bind(u, p, element.unwrap_or_default(), iter);
-        }
-        let mut outs = Vec::new();
-        if self.block(u, body) {
-            outs.push(std::mem::take(&mut self.env));
-        }
-        outs.append(&mut self.frame.breaks);
+        self.frame.loops -= 1;
         self.frame.breaks = saved;
+        if skipped {
+            self.env = before;
+            return self.block(u, other);
+        }
         if endless && outs.is_empty() {
             return false;
         }
@@ -217,7 +250,9 @@ impl Interp<'_> {
             .filter_map(|p| outs.iter().map(|o| o.cleared(*p)).reduce(|a, b| a & b).filter(|bits| *bits != 0).map(|bits| (*p, bits)))
             .collect();
         // Any other guard inside says nothing of what comes after a loop that may not run.
-        outs.push(before);
+        if !(head.test_last && !outs.is_empty()) {
+            outs.push(before);
+        }
         let alive = self.merge(outs);
         for (place, bits) in passed {
             self.env.clear(place, bits);
@@ -321,30 +356,40 @@ impl Interp<'_> {
 
     /// A returned value, with what its truth says of the guarded places.
     fn record_exit(&mut self, u: U<'_>, x: Option<ExprId>, value: Value) {
-        let mut exit = Exit { value, when_true: FxHashMap::default(), when_false: FxHashMap::default() };
         let here = self.env.cleared.clone();
-        match (exit.value.truth(), x) {
-            (None, Some(x)) if self.is_test(u, x) => {
-                let mut saved = self.env.fork();
-                self.refine(u, x, true);
-                exit.when_true = std::mem::replace(&mut self.env, saved.fork()).cleared;
-                self.refine(u, x, false);
-                exit.when_false = std::mem::replace(&mut self.env, saved).cleared;
+        let answered = match x.map(|x| &u.expr(x).kind) {
+            Some(ExprKind::Name(name)) => self.env.facts(*name).map(|f| (*f).clone()),
+            Some(_) if value.truth().is_none() => x.filter(|x| self.is_test(u, *x)).map(|x| self.facts_of(u, x)),
+            _ => None,
+        };
+        let with = |more: &[(Sym, SinkBits)]| {
+            let mut all = here.clone();
+            for (place, bits) in more {
+                *all.entry(*place).or_insert(0) |= bits;
             }
-            _ => {
-                exit.when_true.clone_from(&here);
-                exit.when_false = here;
-            }
-        }
-        self.frame.returns.push(exit);
+            all
+        };
+        let (when_true, when_false) = match &answered {
+            Some(facts) => (with(&facts.when_true), with(&facts.when_false)),
+            None => (here.clone(), here),
+        };
+        let writes = self.written();
+        self.frame.returns.push(Exit { value, when_true, when_false, writes });
     }
 
-    fn is_test(&self, u: U<'_>, x: ExprId) -> bool {
-        match &u.expr(x).kind {
-            ExprKind::Not(_) | ExprKind::Call { .. } => true,
-            ExprKind::Binary { op, .. } => !matches!(op, Op::Add | Op::Sub | Op::Mul | Op::Div | Op::Mod | Op::Other),
-            ExprKind::Await(x) => self.is_test(u, *x),
-            _ => false,
+    /// What the function has changed so far that outlives it, by variable.
+    pub(super) fn written(&self) -> Vec<(Sym, Value)> {
+        let frame = &self.frame;
+        let mut names: Vec<Sym> = frame.touched.iter().copied().collect();
+        names.sort_unstable();
+        names.into_iter().filter_map(|n| Some((n, self.env.own(n)?.clone()))).collect()
+    }
+
+    /// A variable is assigned that this function may not own.
+    fn outer_write(&mut self, name: Sym) {
+        if self.env.own(name).is_none() && !self.frame_is_top() && self.env.get(name).is_some() {
+            self.frame.captured.insert(name);
+            self.frame.touched.insert(name);
         }
     }
 
@@ -354,7 +399,7 @@ impl Interp<'_> {
     pub(super) fn function_value(&mut self, u: U<'_>, id: FuncId) -> Value {
         let nested = self.call_depth > 0 || !self.frame_is_top();
         let env = nested.then(|| Arc::new(self.env.fork()));
-        let func = Arc::new(FuncRef::new(self.module, self.item, u.clone(), id, env));
+        let func = Arc::new(FuncRef::new(self.module, self.item, u.clone(), id, env, self.frame.id));
         Value { callee: Callee::Func(func), ..Value::default() }
     }
 
@@ -381,7 +426,7 @@ impl Interp<'_> {
     /// Registers a function as an entry point when it belongs to the analysed file.
     pub(super) fn add_root(&mut self, func: &Arc<FuncRef>) {
         if func.module == 0 && self.module == 0 && (self.at_top || self.frame.is_entry) {
-            self.roots.push(Root { func: func.clone() });
+            self.roots.push(EntryPoint { func: func.clone() });
         }
     }
 
@@ -429,7 +474,7 @@ impl Interp<'_> {
         if entry.label.is_empty() {
             *entry = Registration { params: route.params.clone(), tainted_params: route.tainted_params, returns: route.returns, label };
         }
-        self.roots.push(Root { func: func.clone() });
+        self.roots.push(EntryPoint { func: func.clone() });
     }
 
     /// A class as a value; `define` = the definition runs (methods become entry points).
@@ -486,10 +531,14 @@ impl Interp<'_> {
     // ---- binding ---------------------------------------------------------------------------
 
     pub(super) fn bind_name(&mut self, name: Sym, value: Value) {
-        if !self.env.cleared.is_empty() {
-            let text = name.as_str();
-            self.env.cleared.retain(|p, _| !p.strip_prefix(text).is_some_and(|rest| rest.is_empty() || rest.starts_with('.')));
+        if self.frame.outer.contains(&name) {
+            self.outer_write(name);
+        } else if !self.frame.captured.contains(&name) {
+            // The parameter is another thing from here on; what happens to it stays here.
+            self.frame.touched.remove(&name);
+            self.frame.rebound.insert(name);
         }
+        self.env.forget(name);
         self.env.set(name, value);
         self.globals_dirty = true;
     }
@@ -507,12 +556,19 @@ impl Interp<'_> {
                 }
                 // The variable is a place of its own, computed from where the value was read.
                 let place = value.place;
-                if !place.is_empty() && place != *name && value.derived.len() < 6 && !value.derived.contains(&place) {
-                    value.derived.push(place);
+                if place != *name {
+                    value.add_derived(place, !0);
                 }
                 value.place = Sym::default();
-                value.derived.retain(|p| *p != *name);
+                value.derived.retain(|p| p.0 != *name);
+                let facts = match from {
+                    Some(x) if value.lit.is_none() && value.taint == 0 && self.is_test(u, x) => Some(self.facts_of(u, x)),
+                    _ => None,
+                };
                 self.bind_name(*name, value);
+                if let Some(facts) = facts.filter(|f| !f.speak_of(*name)) {
+                    self.env.answer(*name, facts);
+                }
             }
             Pattern::Member { object, name, span } => {
                 let owner = self.expr(u, *object);
@@ -618,11 +674,16 @@ impl Interp<'_> {
                 value.lit = None;
                 value.place = Sym::default();
                 if self.env.own(*name).is_some() || self.frame_is_top() {
-                    self.env.set(*name, value);
                     self.globals_dirty = true;
                 } else if self.env.get(*name).is_some() {
-                    self.env.set(*name, value);
+                    self.frame.captured.insert(*name);
+                } else {
+                    return;
                 }
+                if !self.frame.rebound.contains(name) {
+                    self.frame.touched.insert(*name);
+                }
+                self.env.set(*name, value);
             }
             ExprKind::Member { object: owner, name } => {
                 let (owner, name) = (*owner, *name);

@@ -63,13 +63,17 @@ impl Interp<'_> {
                 let v = self.expr(u, *x);
                 match v.truth() {
                     Some(t) => Value::lit(Lit::Bool(!t)),
-                    None => Value { derived: v.derived, ..Value::default() },
+                    None => {
+                        let mut out = Value::default();
+                        out.derive(&v);
+                        out
+                    }
                 }
             }
             ExprKind::TypeOf(x) => {
                 let v = self.expr(u, *x);
                 let mut out = Value::path(sym("typeof"));
-                out.derive(&v);
+                out.derive_same(&v);
                 out
             }
             ExprKind::Unary(x) => {
@@ -123,6 +127,7 @@ impl Interp<'_> {
             }
             ExprKind::List(items) => {
                 let mut object = Object::empty_list();
+                let mut whole = Value::default();
                 for i in items {
                     match &u.expr(*i).kind {
                         ExprKind::Spread(x) => {
@@ -137,11 +142,13 @@ impl Interp<'_> {
                         }
                         _ => {
                             let v = self.expr(u, *i);
+                            whole.derive_same(&v);
                             object.push(v);
                         }
                     }
                 }
-                Value { object: Some(Arc::new(object)), ..Value::default() }
+                whole.object = Some(Arc::new(object));
+                whole
             }
             ExprKind::Map(entries) => self.map(u, entries),
             ExprKind::Comprehension { element, clauses, conditions } => {
@@ -159,7 +166,9 @@ impl Interp<'_> {
                 self.env = outer;
                 let mut object = Object::default();
                 object.add(&v);
-                Value { object: Some(Arc::new(object)), derived: v.derived, ..Value::default() }
+                let mut out = Value { object: Some(Arc::new(object)), ..Value::default() };
+                out.derive(&v);
+                out
             }
             ExprKind::Func(f) => {
                 let v = self.function_value(u, *f);
@@ -278,6 +287,8 @@ impl Interp<'_> {
         if matches!(op, Op::Or | Op::Coalesce) {
             self.fallback(u, left, &l, right, &r);
             let mut v = l.join(&r);
+            // A guard on the outcome is one on the left: where the default was taken, that was empty.
+            v.derive_same(&l);
             if l.lit.is_none() && r.lit.is_some() {
                 // Keep what is known of the left: a default does not change its path.
                 v.path = l.path;

@@ -129,10 +129,16 @@ impl Interp<'_> {
             let value = Value { typed: PLATFORM.contains(&path.as_str()), ..Value::path(path) };
             return self.of_path(value, Pos { module: self.module, item: self.item, span: crate::ir::Span::default() });
         };
-        value.place = name;
-        let cleared = self.env.cleared(name);
-        self.take_cleared(&mut value, cleared);
+        self.at_place(&mut value, name);
         value
+    }
+
+    /// The value was read from a place: what guards said of that holds.
+    pub(super) fn at_place(&self, value: &mut Value, place: Sym) {
+        value.place = place;
+        let cleared = self.env.cleared(place);
+        self.take_cleared(value, cleared);
+        value.doubt_less(self.env.promised(place));
     }
 
     fn take_cleared(&self, value: &mut Value, cleared: u64) {
@@ -194,9 +200,7 @@ impl Interp<'_> {
         if let Some(object) = &owner.object {
             if let Some(v) = object.get(&Key::Str(name)) {
                 let mut v = v.clone();
-                v.place = place;
-                let cleared = self.env.cleared(place);
-                self.take_cleared(&mut v, cleared);
+                self.at_place(&mut v, place);
                 return v;
             }
             if let Some(class) = object.class.clone()
@@ -211,6 +215,7 @@ impl Interp<'_> {
                 return v;
             }
         }
+        let models = self.setup.models;
         let path = self.member_path(owner.path, name);
         let mut value = Value { path, place, typed: owner.typed && !path.is_empty(), ..Value::default() };
         if owner.taint != 0 {
@@ -224,7 +229,15 @@ impl Interp<'_> {
                 value.callee = rest.callee.clone();
             }
         }
-        value.derive(owner);
+        let decides = match models.decides.get(&value.path) {
+            Some((bits, entry)) => {
+                self.setup.rules.used(*entry);
+                *bits
+            }
+            None if name == "length" || name == "size" => self.size_bit(),
+            None => 0,
+        };
+        value.derive_for(owner, decides);
         value = self.of_path(value, pos);
         if name == "length" || name == "size" {
             value.path = Sym::default();
@@ -235,11 +248,12 @@ impl Interp<'_> {
             cleared |= self.env.cleared(owner.place);
         }
         self.take_cleared(&mut value, cleared);
+        value.doubt_less(self.env.promised(place) | self.env.promised(owner.place));
         value
     }
 
     /// Paths of places never go through aliases.
-    fn member_path_raw(&mut self, base: Sym, name: Sym) -> Sym {
+    pub(super) fn member_path_raw(&mut self, base: Sym, name: Sym) -> Sym {
         if base.len() + name.len() > super::MAX_PATH { Sym::default() } else { sym(&format!("{base}.{name}")) }
     }
 

@@ -18,7 +18,7 @@ mod value;
 
 pub(crate) use module::unit_mutations;
 pub(crate) use record::{Facts, MarkFact, RawFinding, RawStep, Record, RouteFact};
-pub(crate) use value::{Callee, Env, Flow, FuncRef, Key, Note, Object, Pos, Shape, Value};
+pub(crate) use value::{Answer, Callee, Env, Flow, FuncRef, Key, Note, Object, Pos, Shape, Value};
 
 use crate::{
     analysis::{Limit, Limits, Module, Project},
@@ -39,7 +39,7 @@ const MIN_STACK: usize = 512 << 10;
 /// Modules that take part in a run.
 const MAX_MODULES: usize = 200;
 /// Steps for one entry point (a function, or the module's top level).
-const ROOT_STEPS: u32 = 60_000;
+const ROOT_STEPS: u32 = 200_000;
 /// Access paths longer than this are forgotten.
 const MAX_PATH: usize = 160;
 
@@ -80,13 +80,15 @@ pub(crate) struct Registration {
 }
 
 /// An entry point that is evaluated after the top level.
-pub(crate) struct Root {
+pub(crate) struct EntryPoint {
     pub func: Arc<FuncRef>,
 }
 
 /// The state of the function being evaluated.
 #[derive(Default)]
 pub(crate) struct Frame {
+    /// Tells it from all others of the run; 0: the top level.
+    pub id: u32,
     /// `(value, what its truth clears, guards that hold at this point)`.
     pub returns: Vec<Exit>,
     pub breaks: Vec<Env>,
@@ -99,6 +101,16 @@ pub(crate) struct Frame {
     pub is_entry: bool,
     /// Name of what the value in evaluation is assigned to.
     pub target: Option<Sym>,
+    /// Loops around the statement.
+    pub loops: u32,
+    /// Names that were declared to be those of an enclosing function.
+    pub outer: FxHashSet<Sym>,
+    /// Variables of enclosing functions that were assigned or changed.
+    pub captured: FxHashSet<Sym>,
+    /// Variables whose contents were changed: parameters (unless assigned anew) and captured ones.
+    pub touched: FxHashSet<Sym>,
+    /// Parameters and variables that were assigned here: they are not what the caller has.
+    pub rebound: FxHashSet<Sym>,
 }
 
 /// One way out of a function.
@@ -107,16 +119,41 @@ pub(crate) struct Exit {
     /// Places cleared when the returned value is truthy / falsy.
     pub when_true: FxHashMap<Sym, SinkBits>,
     pub when_false: FxHashMap<Sym, SinkBits>,
+    /// What variables hold that were changed and outlive the function.
+    pub writes: Vec<(Sym, Value)>,
+}
+
+/// What a call says of an argument.
+#[derive(Clone, Debug)]
+pub(crate) struct Learned {
+    /// Index of the parameter, without the receiver.
+    pub param: usize,
+    /// Its name.
+    pub name: Sym,
+    /// The part of it: `.body.id`, or empty for the whole.
+    pub part: Sym,
+    pub bits: SinkBits,
+}
+
+/// What a function changes that outlives it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Root {
+    /// The argument for a parameter, by its index without the receiver, and its name.
+    Param(usize, Sym),
+    Receiver,
+    /// A variable of an enclosing function.
+    Captured(Sym),
 }
 
 /// What calling a project function with given arguments does, beyond its value.
 #[derive(Clone, Default)]
 pub(crate) struct Effects {
     pub value: Value,
-    /// Parameter index -> kinds cleared on every normal return.
-    pub cleared: Vec<(usize, SinkBits)>,
-    pub when_true: Vec<(usize, SinkBits)>,
-    pub when_false: Vec<(usize, SinkBits)>,
+    /// What holds on every normal return.
+    pub cleared: Vec<Learned>,
+    pub when_true: Vec<Learned>,
+    pub when_false: Vec<Learned>,
+    pub writes: Vec<(Root, Value)>,
 }
 
 /// What a run needs from outside.
@@ -147,11 +184,13 @@ pub(crate) struct Interp<'a> {
     taken: u64,
     /// Where findings, marks and dependencies go.
     pub(crate) record: Record,
-    pub(crate) roots: Vec<Root>,
+    pub(crate) roots: Vec<EntryPoint>,
     pub(crate) registrations: FxHashMap<(u64, u32), Registration>,
     /// Functions whose body was evaluated in place.
     visited: FxHashSet<(usize, u32)>,
     active: Vec<(usize, u32)>,
+    /// Frames so far.
+    frames: u32,
     /// What the promise being made was resolved with.
     resolved: Vec<Value>,
     memo: FxHashMap<u64, (Effects, Arc<FxHashSet<Sym>>)>,
@@ -262,6 +301,7 @@ impl<'a> Interp<'a> {
             registrations: FxHashMap::default(),
             visited: FxHashSet::default(),
             active: Vec::new(),
+            frames: 0,
             resolved: Vec::new(),
             memo: FxHashMap::default(),
             members: FxHashMap::default(),

@@ -268,7 +268,8 @@ impl Interp<'_> {
     /// Runs `f` as if in another module, with an empty frame.
     pub(super) fn inside<T>(&mut self, module: u32, item: u64, frame: Frame, env: Env, f: impl FnOnce(&mut Self) -> T) -> (T, Frame, Env) {
         let saved_env = std::mem::replace(&mut self.env, env);
-        let saved_frame = std::mem::replace(&mut self.frame, frame);
+        self.frames += 1;
+        let saved_frame = std::mem::replace(&mut self.frame, Frame { id: self.frames, ..frame });
         let saved = (std::mem::replace(&mut self.module, module), std::mem::replace(&mut self.item, item));
         let out = f(self);
         (self.module, self.item) = saved;

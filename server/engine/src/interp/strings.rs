@@ -102,7 +102,7 @@ impl Interp<'_> {
             }
             "encode" | "decode" | "toString" | "normalize" | "valueOf" | "copy" | "toWellFormed" | "strip" | "lstrip" | "rstrip" => {
                 let mut v = receiver.clone();
-                v.derive(receiver);
+                v.derive_same(receiver);
                 v.place = Sym::default();
                 if v.typed {
                     v.path = Sym::default();
@@ -157,7 +157,8 @@ impl Interp<'_> {
             "replace" | "replaceAll" | "sub" | "translate" => self.replace(receiver, args)?,
             "split" | "rsplit" | "splitlines" | "partition" | "rpartition" => {
                 let mut v = Value { lit: None, object: None, place: Sym::default(), shape: None, ..receiver.clone() };
-                v.derive(receiver);
+                // All parts are the whole; a single one is not.
+                v.derive_same(receiver);
                 v.path = Sym::default();
                 if let (Some(s), Some(sep)) = (string, arg(0).and_then(Value::as_str))
                     && !sep.is_empty()
@@ -333,7 +334,7 @@ fn map_str(v: &Value, f: impl Fn(&str) -> String) -> Value {
         Some(s) => Value { lit: Some(Lit::Str(f(s).into())), ..Value::default() },
         None => {
             let mut out = Value { place: Sym::default(), path: Sym::default(), ..v.clone() };
-            out.derive(v);
+            out.derive_same(v);
             out
         }
     }

@@ -302,8 +302,8 @@ impl Matcher<'_> {
                 self.expr(*pt, *tt, b) && self.stmts(pn, tn, b) && self.stmts(po, to, b)
             }
             (
-                StmtKind::Loop { binding: pb, iter: pi, test: pt, body: pn, other: po },
-                StmtKind::Loop { binding: tb, iter: ti, test: tt, body: tn, other: to },
+                StmtKind::Loop { binding: pb, iter: pi, test: pt, body: pn, other: po, .. },
+                StmtKind::Loop { binding: tb, iter: ti, test: tt, body: tn, other: to, .. },
             ) => {
                 let bound = match (pb, tb) {
                     (Some(p), Some(t)) => self.binding(p, t, b),

@@ -1,9 +1,9 @@
 //! From files to tables. A file with a mistake is left out whole and reported; the others are used.
 
 use super::{
-    App, CallRoles, Change, Clause, Condition, Const, Destination, Entry, EntryIx, FixSpec, Guard, Mark, MemberRoles, Missing, Models,
-    ParamType, PathSet, Pattern, Propagate, Recipe, Route, Rule, RuleKind, RuleSet, Sanitizer, Scope, Selector, Sink, SinkBits, Snippets,
-    Source, SourceBits, Subject, Test, TextPlace, markdown, paths, raw,
+    App, CallRoles, Change, Clause, Condition, Const, Destination, Entry, EntryIx, FixSpec, Guard, Invoke, Mark, MemberRoles, Missing,
+    Models, ParamType, PathSet, Pattern, Propagate, Recipe, Route, Rule, RuleKind, RuleSet, Sanitizer, Scope, Selector, Sink, SinkBits,
+    Snippets, Source, SourceBits, Subject, Test, TextPlace, markdown, paths, raw,
 };
 use crate::{
     finding::{Confidence, Persona},
@@ -305,6 +305,17 @@ impl Loader {
             }
             Ok(())
         });
+        each!("decides", m.decides, |me: &mut Self, d: &raw::Decides, entry: EntryIx| {
+            let bits = me.clears(&d.kinds)?;
+            some(&[&d.path, &d.call], "path or call")?;
+            let (paths, calls) = (paths::expand(&d.path.to_vec())?, paths::expand(&d.call.to_vec())?);
+            let calls = calls.exact.iter().map(|p| sym(&format!("{p}()")));
+            let all: Vec<Sym> = paths.exact.iter().copied().chain(calls).collect();
+            for models in me.family(families) {
+                models.decides.extend(all.iter().map(|p| (*p, (bits, entry))));
+            }
+            Ok(())
+        });
         each!("alias", m.alias, |me: &mut Self, a: &raw::Alias, entry: EntryIx| {
             let set = paths::expand(&a.from.to_vec())?;
             for models in me.family(families) {
@@ -352,6 +363,10 @@ impl Loader {
                 when: me.conditions(&g.when)?,
             };
             me.calls(families, &g.call, |r| r.guards.push(guard.clone()))
+        });
+        each!("invoke", m.invoke, |me: &mut Self, i: &raw::Invoke, entry: EntryIx| {
+            let invoke = Invoke { entry, function: selector(&i.function), list: i.list.as_ref().map(selector), skip: i.skip };
+            me.calls(families, &i.call, |r| r.invokes.push(invoke.clone()))
         });
         each!("propagate", m.propagate, |me: &mut Self, p: &raw::Propagate, entry: EntryIx| {
             let to = match &p.to {

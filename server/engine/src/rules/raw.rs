@@ -77,6 +77,10 @@ pub(super) struct Model {
     #[serde(default)]
     pub returns: Vec<Returns>,
     #[serde(default)]
+    pub decides: Vec<Decides>,
+    #[serde(default)]
+    pub invoke: Vec<Invoke>,
+    #[serde(default)]
     pub alias: Vec<Alias>,
     #[serde(default)]
     pub param: Vec<Param>,
@@ -120,6 +124,28 @@ pub(super) struct Source {
     pub safe_for: Vec<String>,
     #[serde(default)]
     pub when: Vec<Condition>,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Invoke {
+    pub untested: Option<String>,
+    pub call: Many<String>,
+    pub function: Selector,
+    pub list: Option<Selector>,
+    #[serde(default)]
+    pub skip: usize,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Decides {
+    pub untested: Option<String>,
+    #[serde(default)]
+    pub call: Many<String>,
+    #[serde(default)]
+    pub path: Many<String>,
+    pub kinds: Vec<String>,
 }
 
 #[derive(Clone, Debug, Deserialize)]

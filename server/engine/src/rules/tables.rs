@@ -192,6 +192,19 @@ pub struct Guard {
     pub when: Vec<Condition>,
 }
 
+/// A call that calls a function it is given: a thread, a timer, an executor.
+#[derive(Clone, Debug)]
+pub struct Invoke {
+    /// Where it stands.
+    pub entry: EntryIx,
+    /// The function.
+    pub function: Selector,
+    /// The argument that is a list of the function's arguments; `None`: they follow the function.
+    pub list: Option<Selector>,
+    /// Arguments between the function and its own (a delay).
+    pub skip: usize,
+}
+
 /// Where taint goes in a call that does not simply pass it on.
 #[derive(Clone, Debug)]
 #[allow(missing_docs)]
@@ -271,6 +284,7 @@ pub struct CallRoles {
     pub sanitizers: Vec<Sanitizer>,
     pub guards: Vec<Guard>,
     pub propagates: Vec<Propagate>,
+    pub invokes: Vec<Invoke>,
     pub states: Vec<State>,
     pub routes: Vec<Route>,
     pub marks: Vec<Mark>,
@@ -327,6 +341,8 @@ pub struct Models {
     pub decorators: FxHashMap<Sym, Vec<Route>>,
     /// Type of a call's result, by path of the callee.
     pub returns: FxHashMap<Sym, (Sym, EntryIx)>,
+    /// Kinds for which a guard on a member, or on the result of a call (by path with `()`), decides about what it was taken from.
+    pub decides: FxHashMap<Sym, (SinkBits, EntryIx)>,
     /// Type of the result of `*.name` methods.
     pub method_returns: FxHashMap<Sym, (Sym, EntryIx)>,
     /// Prefix replaced by another path.

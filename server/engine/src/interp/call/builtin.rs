@@ -25,7 +25,7 @@ impl Interp<'_> {
                 });
                 let derived = v.derived.clone();
                 let mut out = Value { place: Sym::default(), path: if v.typed { Sym::default() } else { v.path }, derived, ..v.clone() };
-                out.derive(&v);
+                out.derive_same(&v);
                 out
             }
             "dict" | "Object.assign" => {
@@ -63,7 +63,7 @@ impl Interp<'_> {
             "len" => {
                 let mut v = Value::default();
                 if let Some(a) = first {
-                    v.derive(a);
+                    v.derive_for(a, self.size_bit());
                 }
                 v
             }

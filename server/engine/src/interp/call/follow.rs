@@ -5,8 +5,8 @@ use super::{
     site::{ArgValue, CallSite, SmallRoles},
 };
 use crate::{
-    interp::{Callee, Effects, Env, Evaluated, Exit, Frame, FuncRef, Interp, MAX_CALL_DEPTH, Pos, Value},
-    ir::{ExprKind, FuncId, Lit, Pattern, Stmt, StmtKind, Sym, Unit, sym},
+    interp::{Callee, Effects, Env, Evaluated, Exit, Frame, FuncRef, Interp, Key, Learned, MAX_CALL_DEPTH, Pos, Root, Value},
+    ir::{ExprId, ExprKind, FuncId, Lit, Sym, Unit, sym},
     rules::{Destination, Selector, SinkBits},
 };
 use rustc_hash::FxHashMap;
@@ -60,35 +60,86 @@ impl<'a> Interp<'a> {
         f.env.is_some()
     }
 
-    /// Runs a callback in place: assignments to variables of the function around it stay visible.
-    pub(in crate::interp) fn run_callback(&mut self, f: &Arc<FuncRef>, args: Vec<Value>) {
+    /// The variables around a function that is called now: as they are, if they are those of the function that goes on.
+    fn around(&mut self, f: &FuncRef) -> Env {
+        let around = if f.env.is_some() && f.frame == self.frame.id { Some(Arc::new(self.env.fork())) } else { f.env.clone() };
+        Env::inside(around)
+    }
+
+    /// Runs a callback in place and gives what it returns; assignments to variables of the function around it stay visible.
+    pub(in crate::interp) fn run_callback(&mut self, f: &Arc<FuncRef>, args: Vec<Value>) -> Value {
         let key = (Arc::as_ptr(&f.unit) as usize, f.func.0);
         if self.active.contains(&key) || self.call_depth >= MAX_CALL_DEPTH * 2 {
-            return;
+            return args.iter().fold(Value::default(), |mut v, a| {
+                v.add_taint(a);
+                v
+            });
         }
         self.visited.insert(key);
         self.active.push(key);
         self.call_depth += 1;
         let unit = f.unit.clone();
         let func = unit.func(f.func);
-        let env = Env::inside(Some(Arc::new(self.env.fork())));
+        let env = self.around(f);
         let frame = Frame { name: func.name.or(self.frame.name), class: self.frame.class, is_entry: true, ..Frame::default() };
-        let ((), _, after) = self.inside(f.module, f.item, frame, env, |me| {
-            me.bind_params(&unit, f.func, &args, None);
-            me.block(&unit, &func.body);
+        let ((), frame, after) = self.inside(f.module, f.item, frame, env, |me| {
+            if let Some(this) = &f.this {
+                me.env.set(sym("this"), this.clone());
+            }
+            me.bind_params(&unit, f.func, &args, f.this.as_ref());
+            if me.block(&unit, &func.body) {
+                me.falls_out();
+            }
         });
-        // What the callback put into outer variables: keep what it wrote.
-        for name in after.own_names() {
-            if let (Some(old), Some(value)) = (self.env.get(name), after.own(name))
-                && !func.params.iter().any(|p| p.name == Some(name))
-                && assigns(&unit, &func.body, name)
-            {
+        // What the callback put into outer variables: keep what it wrote, if it ran.
+        for name in frame.captured {
+            if let (Some(old), Some(value)) = (self.env.get(name), after.own(name)) {
                 let joined = old.join(value);
-                self.env.set(name, joined);
+                self.write_captured(name, joined);
             }
         }
         self.call_depth -= 1;
         self.active.pop();
+        let mut value = summarise(&unit, f.func, frame.returns, f.this.is_some(), &[]).value;
+        value.derived.clear();
+        value.place = Sym::default();
+        value
+    }
+
+    /// Control comes out at the end of a function.
+    fn falls_out(&mut self) {
+        let cleared = self.env.cleared.clone();
+        let writes = self.written();
+        self.frame.returns.push(Exit { value: Value::lit(Lit::Null), when_true: FxHashMap::default(), when_false: cleared, writes });
+    }
+
+    fn write_captured(&mut self, name: Sym, value: Value) {
+        if self.env.own(name).is_none() && !self.frame_is_top() {
+            self.frame.captured.insert(name);
+        }
+        if !self.frame.rebound.contains(&name) {
+            self.frame.touched.insert(name);
+        }
+        self.env.forget(name);
+        self.env.set(name, value);
+        self.globals_dirty = true;
+    }
+
+    /// What a function wrote into an argument or its receiver goes into the place that was given.
+    fn write_back(&mut self, u: &Arc<Unit>, x: ExprId, value: Value) {
+        match &u.expr(x).kind {
+            ExprKind::Name(name) => {
+                let Some(old) = self.env.get(*name) else { return };
+                let (path, typed, callee, derived) = (old.path, old.typed, old.callee.clone(), old.derived.clone());
+                self.write_captured(*name, Value { path, typed, callee, derived, place: Sym::default(), ..value });
+            }
+            ExprKind::Member { object, name } => {
+                let object = *object;
+                self.store(u, object, Some(Key::Str(*name)), Value { place: Sym::default(), ..value });
+            }
+            ExprKind::Await(x) => self.write_back(u, *x, value),
+            _ => {}
+        }
     }
 
     /// Evaluates a project function with these arguments.
@@ -125,22 +176,24 @@ impl<'a> Interp<'a> {
         self.call_depth += 1;
         let deps_before = memo.map(|_| std::mem::take(&mut self.record.deps));
         let values = self.arrange(&unit, f.func, args, at);
-        let env = Env::inside(f.env.clone());
+        let env = self.around(f);
         let frame = Frame { name: func.name, class: f.class.as_ref().and_then(|c| c.unit.class(c.class).name), ..Frame::default() };
-        let ((), frame, after) = self.inside(f.module, f.item, frame, env, |me| {
+        let ((), frame, _) = self.inside(f.module, f.item, frame, env, |me| {
             if let Some(this) = &f.this {
                 me.env.set(sym("this"), this.clone());
             }
             me.bind_params(&unit, f.func, &values, f.this.as_ref());
             if me.block(&unit, &func.body) {
-                let cleared = me.env.cleared.clone();
-                me.frame.returns.push(Exit { value: Value::lit(Lit::Null), when_true: FxHashMap::default(), when_false: cleared });
+                me.falls_out();
             }
         });
-        drop(after);
         self.call_depth -= 1;
         self.active.pop();
-        let effects = summarise(&unit, f.func, frame.returns, f.this.is_some());
+        let captured: Vec<(Sym, Value)> =
+            frame.captured.iter().filter_map(|n| Some((*n, self.env.get(*n).or_else(|| f.env.as_ref()?.get(*n))?.clone()))).collect();
+        let entry = entry_values(&unit, f, &values, captured);
+        let mut effects = summarise(&unit, f.func, frame.returns, f.this.is_some(), &entry);
+        rebase(&mut effects.value, &unit, f.func, args);
         if let (Some(m), Some(before)) = (memo, deps_before) {
             let deps = Arc::new(std::mem::replace(&mut self.record.deps, before));
             self.record.deps.extend(deps.iter().copied());
@@ -206,11 +259,33 @@ impl<'a> Interp<'a> {
         Some(h.finish())
     }
 
-    /// What a followed call tells about its arguments.
+    /// What a followed call tells about its arguments, and what it wrote into them.
     pub(in crate::interp) fn apply_effects(&mut self, site: &CallSite<'_>, effects: &Effects) {
-        for (i, bits) in &effects.cleared {
-            if let Some(a) = site.args.iter().filter(|a| a.name.is_none()).nth(*i) {
-                self.clear_value(&a.value.clone(), *bits);
+        let argument = |i: usize, name: Sym| {
+            let by_position = site.args.iter().filter(|a| a.name.is_none() && !a.spread).nth(i);
+            by_position.or_else(|| site.args.iter().find(|a| a.name == Some(name)))
+        };
+        for learned in &effects.cleared {
+            let Some(a) = argument(learned.param, learned.name) else { continue };
+            if learned.part.is_empty() {
+                self.clear_value(&a.value.clone(), learned.bits);
+            } else if !a.value.place.is_empty() {
+                self.env.clear(sym(&format!("{}{}", a.value.place, learned.part)), learned.bits);
+            }
+        }
+        for (root, value) in &effects.writes {
+            let place = match root {
+                Root::Param(i, name) => argument(*i, *name).map(|a| a.expr),
+                Root::Receiver => site.receiver_expr,
+                Root::Captured(name) => {
+                    if self.env.get(*name).is_some() {
+                        self.write_captured(*name, value.clone());
+                    }
+                    None
+                }
+            };
+            if let Some(x) = place {
+                self.write_back(site.unit, x, value.clone());
             }
         }
     }
@@ -221,39 +296,37 @@ impl<'a> Interp<'a> {
     }
 }
 
-/// Whether the statements assign this variable (not as a declaration of their own parameters).
-fn assigns(u: &Unit, body: &[Stmt], name: Sym) -> bool {
-    use StmtKind as K;
-    body.iter().any(|s| match &s.kind {
-        K::Assign { target, .. } => targets(target, name),
-        K::If { then, other, .. } => assigns(u, then, name) || assigns(u, other, name),
-        K::Loop { body, other, .. } => assigns(u, body, name) || assigns(u, other, name),
-        K::Try { body, handlers, other, finally } => {
-            assigns(u, body, name)
-                || handlers.iter().any(|h| assigns(u, &h.body, name))
-                || assigns(u, other, name)
-                || assigns(u, finally, name)
-        }
-        K::Block(b) => assigns(u, b, name),
-        // `list.push(x)` and the like.
-        K::Expr(_) => true,
-        _ => false,
-    })
+/// What a function's parameters, its receiver and what it captured held when it was entered.
+fn entry_values(u: &Unit, f: &FuncRef, values: &[Value], captured: Vec<(Sym, Value)>) -> Vec<(Sym, Value, Root)> {
+    let func = u.func(f.func);
+    let skip = usize::from(f.this.is_some() && receiver_is_param(u, f.func));
+    let params = func.params.iter().zip(values).enumerate().skip(skip);
+    let params = params.filter_map(|(i, (p, v))| Some((p.name?, v.clone(), Root::Param(i - skip, p.name?))));
+    let this = f.this.iter().map(|t| (receiver_name(u, f.func), t.clone(), Root::Receiver));
+    params.chain(this).chain(captured.into_iter().map(|(n, v)| (n, v, Root::Captured(n)))).collect()
 }
 
-fn targets(p: &Pattern, name: Sym) -> bool {
-    match p {
-        Pattern::Name(n, _) => *n == name,
-        Pattern::Member { .. } | Pattern::Index { .. } => true,
-        Pattern::List(ps) => ps.iter().any(|p| targets(p, name)),
-        Pattern::Map(ps) => ps.iter().any(|p| targets(&p.1, name)),
-        Pattern::Default(p, _) | Pattern::Rest(p) => targets(p, name),
-        Pattern::Ignore => false,
+/// A result is made of arguments, not of the parameters that stood for them inside.
+fn rebase(value: &mut Value, u: &Unit, id: FuncId, args: &[ArgValue]) {
+    let func = u.func(id);
+    let skip = usize::from(func.params.first().and_then(|p| p.name).is_some_and(|n| n == "self" || n == "cls"));
+    let old = std::mem::take(&mut value.derived);
+    let own = (value.place, !0);
+    value.place = Sym::default();
+    for (place, decides) in old.into_iter().chain([own]).filter(|d| !d.0.is_empty()) {
+        let Some(i) = func.params.iter().skip(skip).position(|p| p.name == Some(place)) else { continue };
+        let by_position = args.iter().filter(|a| a.name.is_none() && !a.spread).nth(i);
+        if let Some(a) = by_position.or_else(|| args.iter().find(|a| a.name == Some(place))) {
+            value.derive_for(&a.value, decides);
+        }
+    }
+    for a in args {
+        value.derive(&a.value);
     }
 }
 
-/// Joins the ways out of a function.
-fn summarise(u: &Unit, id: FuncId, exits: Vec<Exit>, bound: bool) -> Effects {
+/// Joins the ways out of a function. `entry`: what held when it was entered.
+fn summarise(u: &Unit, id: FuncId, exits: Vec<Exit>, bound: bool, entry: &[(Sym, Value, Root)]) -> Effects {
     let func = u.func(id);
     let skip = usize::from(
         bound && receiver_is_param(u, id) || func.params.first().and_then(|p| p.name).is_some_and(|n| n == "self" || n == "cls"),
@@ -263,32 +336,49 @@ fn summarise(u: &Unit, id: FuncId, exits: Vec<Exit>, bound: bool) -> Effects {
     if exits.is_empty() {
         return effects;
     }
-    let meet = |maps: &mut dyn Iterator<Item = &FxHashMap<Sym, SinkBits>>| -> Vec<(usize, SinkBits)> {
-        let maps: Vec<_> = maps.collect();
-        if maps.is_empty() {
-            return Vec::new();
+    let meet = |maps: &mut dyn Iterator<Item = &FxHashMap<Sym, SinkBits>>| -> Vec<Learned> {
+        let Some(mut sure) = maps.next().cloned() else { return Vec::new() };
+        for map in maps {
+            sure.retain(|place, bits| {
+                *bits &= map.get(place).copied().unwrap_or(0);
+                *bits != 0
+            });
         }
-        params
-            .iter()
-            .map(|(i, name)| (*i, maps.iter().map(|m| m.get(name).copied().unwrap_or(0)).fold(!0, |a, b| a & b)))
-            .filter(|(_, bits)| *bits != 0)
-            .collect()
+        let mut list: Vec<_> = sure.into_iter().collect();
+        list.sort_unstable();
+        let learned = list.into_iter().filter_map(|(place, bits)| {
+            let root = place.split(['.', '#']).next()?;
+            let (param, name) = *params.iter().find(|(_, name)| name.as_str() == root)?;
+            Some(Learned { param, name, part: sym(&place[root.len()..]), bits })
+        });
+        learned.collect()
     };
-    let truthy = |e: &&Exit| e.value.truth() != Some(false);
-    let falsy = |e: &&Exit| e.value.truth() != Some(true);
+    let truthy = |e: &&Exit| e.value.fills() != Some(false);
+    let falsy = |e: &&Exit| e.value.fills() != Some(true);
     effects.when_true = meet(&mut exits.iter().filter(truthy).map(|e| &e.when_true));
     effects.when_false = meet(&mut exits.iter().filter(falsy).map(|e| &e.when_false));
-    // Cleared whatever the result: what every exit has cleared.
-    effects.cleared = effects
-        .when_true
-        .iter()
-        .filter_map(|(i, t)| effects.when_false.iter().find(|(j, _)| i == j).map(|(_, f)| (*i, t & f)))
-        .filter(|(_, b)| *b != 0)
-        .collect();
-    if exits.iter().all(|e| e.value.truth() == Some(true)) {
-        effects.cleared.clone_from(&effects.when_true);
-    } else if exits.iter().all(|e| e.value.truth() == Some(false)) {
-        effects.cleared.clone_from(&effects.when_false);
+    // Whatever the result: what every exit has cleared.
+    effects.cleared = if exits.iter().all(|e| e.value.fills() == Some(true)) {
+        effects.when_true.clone()
+    } else if exits.iter().all(|e| e.value.fills() == Some(false)) {
+        effects.when_false.clone()
+    } else {
+        let both = |t: &Learned| {
+            let f = effects.when_false.iter().find(|f| (f.param, f.part) == (t.param, t.part))?;
+            Some(Learned { bits: t.bits & f.bits, ..t.clone() }).filter(|l| l.bits != 0)
+        };
+        effects.when_true.iter().filter_map(both).collect()
+    };
+    for (name, before, root) in entry {
+        if !exits.iter().any(|e| e.writes.iter().any(|w| w.0 == *name)) {
+            continue;
+        }
+        let ways = exits.iter().map(|e| e.writes.iter().find(|w| w.0 == *name).map_or(before, |w| &w.1));
+        let mut value: Option<Value> = None;
+        for way in ways {
+            value = Some(value.map_or_else(|| way.clone(), |v| v.join(way)));
+        }
+        effects.writes.extend(value.map(|v| (*root, v)));
     }
     let mut values = exits.into_iter().map(|e| e.value);
     if let Some(first) = values.next() {

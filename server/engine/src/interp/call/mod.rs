@@ -3,6 +3,7 @@
 
 mod bind;
 mod builtin;
+mod elements;
 mod entry;
 mod follow;
 mod roles;
@@ -13,7 +14,7 @@ pub(super) use site::{ArgValue, CallSite, is_unknown};
 use super::{Callee, Flow, FuncRef, Interp, Note, Value, exec::U, strings};
 use crate::{
     ir::{Arg, ExprId, ExprKind, Span, Spread, Sym, sym},
-    rules::{Models, SinkBits},
+    rules::{EntryIx, Models, SinkBits},
 };
 use site::SmallRoles;
 use std::sync::Arc;
@@ -64,6 +65,7 @@ impl<'a> Interp<'a> {
             .collect();
         let path = if function.path.is_empty() && function.callee_is_none() && receiver.is_none() { name } else { function.path };
         let roles = self.roles(path, name, receiver.as_ref());
+        let decides = self.setup.models.decides.get(&self.member_path(path, sym("()"))).copied();
         let site = CallSite {
             unit: u,
             args: &args,
@@ -87,7 +89,15 @@ impl<'a> Interp<'a> {
         self.propagate(&site, &roles);
         if let Some(r) = result {
             self.callbacks(&site, registered, &roles);
-            return self.typed_result(path, name, construct, receiver.as_ref(), r, pos);
+            let mut r = self.typed_result(path, name, construct, receiver.as_ref(), r, pos);
+            self.decide(&mut r, decides, receiver.as_ref(), &args);
+            return r;
+        }
+        if let Some(v) = self.invoke(&site, &roles) {
+            return v;
+        }
+        if let Some(v) = self.over_elements(&site, name, &function) {
+            return v;
         }
 
         if let Some(v) = self.special_call(u, &function, receiver.as_ref(), name, path, &args, construct) {
@@ -100,12 +110,7 @@ impl<'a> Interp<'a> {
                 let effects = self.follow(&f, &args, Some(pos));
                 self.apply_effects(&site, &effects);
                 self.predicates.insert((Arc::as_ptr(u) as usize, id), effects.clone());
-                let mut v = effects.value;
-                v.place = Sym::default();
-                for a in &args {
-                    v.derive(&a.value);
-                }
-                return v;
+                return effects.value;
             }
             Callee::Class(c) => {
                 let c = c.clone();
@@ -184,18 +189,34 @@ impl<'a> Interp<'a> {
                 v.flow = Some(Flow::then(None, pos, Note::Source(a.value.path)));
             }
         }
-        v.taint &= !self.promised(name);
-        self.typed_result(path, name, construct, receiver.as_ref(), v, pos)
+        v.doubt_less(self.promised(name));
+        let mut v = self.typed_result(path, name, construct, receiver.as_ref(), v, pos);
+        self.decide(&mut v, decides, receiver.as_ref(), &args);
+        // `form.get("name")` is a member, too: what was tested of it holds when it is read again.
+        if let (Some(r), "get", Some(key)) = (&receiver, name.as_str(), args.first().and_then(|a| a.value.as_str()))
+            && !r.place.is_empty()
+        {
+            let place = self.member_path_raw(r.place, sym(key));
+            self.at_place(&mut v, place);
+        }
+        v
     }
 
-    /// What a function that cannot be looked into promises by its name: `sanitize_name(x)`, `escapeHtml(x)`.
+    /// For which kinds a guard on a result decides about what it was made of.
+    fn decide(&self, v: &mut Value, decides: Option<(SinkBits, EntryIx)>, receiver: Option<&Value>, args: &[ArgValue]) {
+        let Some((bits, entry)) = decides else { return };
+        self.setup.rules.used(entry);
+        for of in receiver.into_iter().chain(args.iter().map(|a| &a.value)) {
+            v.derive_for(of, bits);
+        }
+    }
+
+    /// What a function that cannot be looked into promises by its name: `sanitize_name(x)`, `escapeHtml(x)`. A promise is not
+    /// proof: what it covers is doubted less.
     pub(in crate::interp) fn promised(&self, name: Sym) -> SinkBits {
         let (mut clean, mut escaped) = (false, false);
         for word in words(&name) {
-            clean |= matches!(
-                word.as_str(),
-                "safe" | "safely" | "sanitize" | "sanitise" | "sanitized" | "sanitised" | "sanitizer" | "purify" | "purified"
-            );
+            clean |= matches!(word.as_str(), "sanitize" | "sanitise" | "sanitized" | "sanitised" | "sanitizer" | "purify" | "purified");
             escaped |= matches!(word.as_str(), "escape" | "escaped" | "esc");
         }
         let escapes = || ["html", "xml", "xpath", "ldap", "sql", "regex", "log"].iter().fold(0, |bits, kind| bits | self.sink_bit(kind));

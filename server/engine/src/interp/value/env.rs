@@ -88,12 +88,34 @@ impl Vars {
     }
 }
 
+/// What is cleared where a variable is true, and where it is false.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Answer {
+    pub when_true: Vec<(Sym, SinkBits)>,
+    pub when_false: Vec<(Sym, SinkBits)>,
+}
+
+impl Answer {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.when_true.is_empty() && self.when_false.is_empty()
+    }
+
+    /// Whether one of its places belongs to this variable.
+    pub(crate) fn speak_of(&self, variable: Sym) -> bool {
+        self.when_true.iter().chain(&self.when_false).any(|(p, _)| p.split(['.', '#']).next() == Some(variable.as_str()))
+    }
+}
+
 /// Variables of a function, what guards have cleared, and the enclosing function's variables.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Env {
     vars: Vars,
     /// Sink kinds that guards have made harmless, by place.
     pub cleared: FxHashMap<Sym, SinkBits>,
+    /// Sink kinds for which somebody whose code is not at hand has vouched, by place.
+    promised: FxHashMap<Sym, SinkBits>,
+    /// What variables that hold the answer of a test say of other places.
+    answers: FxHashMap<Sym, Arc<Answer>>,
     parent: Option<Arc<Env>>,
     /// See [`Value::closures`]: the most of any variable, the enclosing ones included.
     closures: u16,
@@ -108,8 +130,15 @@ impl Env {
 
     /// A copy that goes its own way; its cost hardly depends on how many variables there are.
     pub(crate) fn fork(&mut self) -> Self {
-        work::spend(self.cleared.len() / 8);
-        Env { vars: self.vars.fork(), cleared: self.cleared.clone(), parent: self.parent.clone(), closures: self.closures }
+        work::spend((self.cleared.len() + self.promised.len() + self.answers.len()) / 8);
+        Env {
+            vars: self.vars.fork(),
+            cleared: self.cleared.clone(),
+            promised: self.promised.clone(),
+            answers: self.answers.clone(),
+            parent: self.parent.clone(),
+            closures: self.closures,
+        }
     }
 
     /// Functions that captured variables inside each other: how deep the variables lead.
@@ -144,19 +173,65 @@ impl Env {
         self.vars.top.insert(name, value);
     }
 
-    /// What guards have cleared for this place, up to the function that owns its variable.
+    /// This scope and those around it, up to the one that owns a place's variable.
+    fn scopes_of(&self, place: Sym) -> impl Iterator<Item = &Env> {
+        let mut next = Some(self);
+        std::iter::from_fn(move || {
+            let env = next?;
+            next = env.parent.as_deref().filter(|_| {
+                let root = place.split(['.', '#']).next().and_then(Sym::existing);
+                !root.is_some_and(|r| env.own(r).is_some())
+            });
+            Some(env)
+        })
+    }
+
+    /// What guards have cleared for this place.
     pub(crate) fn cleared(&self, place: Sym) -> SinkBits {
-        let root = || place.split('.').next().and_then(Sym::existing);
-        let mut bits = 0;
-        let mut env = self;
-        loop {
-            bits |= env.cleared.get(&place).copied().unwrap_or(0);
-            let Some(parent) = &env.parent else { return bits };
-            if env.own(place).is_some() || root().is_some_and(|r| env.own(r).is_some()) {
-                return bits;
-            }
-            env = parent;
+        self.scopes_of(place).filter_map(|e| e.cleared.get(&place)).fold(0, |a, b| a | b)
+    }
+
+    /// The kinds for which somebody unseen has vouched for this place.
+    pub(crate) fn promised(&self, place: Sym) -> SinkBits {
+        self.scopes_of(place).filter_map(|e| e.promised.get(&place)).fold(0, |a, b| a | b)
+    }
+
+    /// What a variable that holds an answer says of other places.
+    pub(crate) fn facts(&self, place: Sym) -> Option<Arc<Answer>> {
+        self.scopes_of(place).find_map(|e| e.answers.get(&place)).cloned()
+    }
+
+    /// A variable holds the answer of a test.
+    pub(crate) fn answer(&mut self, name: Sym, facts: Answer) {
+        if !facts.is_empty() {
+            self.answers.insert(name, Arc::new(facts));
         }
+    }
+
+    /// A variable gets another value: what was known of its places holds no more.
+    pub(crate) fn forget(&mut self, name: Sym) {
+        let text = name.as_str();
+        let other = |p: &Sym| !p.strip_prefix(text).is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '#']));
+        if !self.cleared.is_empty() {
+            self.cleared.retain(|p, _| other(p));
+        }
+        if !self.promised.is_empty() {
+            self.promised.retain(|p, _| other(p));
+        }
+        if !self.answers.is_empty() {
+            self.answers.retain(|p, facts| other(p) && !facts.speak_of(name));
+        }
+    }
+
+    /// Somebody unseen has vouched for a place.
+    pub(crate) fn promise(&mut self, place: Sym, bits: SinkBits) {
+        *self.promised.entry(place).or_insert(0) |= bits;
+    }
+
+    /// Of two tests of which one came out: keeps what both clear.
+    pub(crate) fn meet_guards(&mut self, other: &Env) {
+        meet(&mut self.cleared, &other.cleared);
+        meet(&mut self.promised, &other.promised);
     }
 
     /// A guard has made a place harmless for these kinds.
@@ -167,8 +242,10 @@ impl Env {
     /// What may be, after one of two ways. A guard that one way passed holds for the value that came that way.
     pub(crate) fn join(mut self, mut other: Env) -> Env {
         let mut joiner = Joiner::default();
-        self.settle(&other.cleared);
-        other.settle(&self.cleared);
+        let answers = self.joined_answers(&other);
+        self.settle(&other.cleared, &other.promised);
+        other.settle(&self.cleared, &self.promised);
+        self.answers = answers;
         for name in self.vars.differing(&other.vars) {
             let Some(theirs) = other.vars.get(name) else { continue };
             match self.vars.get(name) {
@@ -183,28 +260,100 @@ impl Env {
             }
         }
         self.closures = self.closures.max(other.closures);
-        self.cleared.retain(|place, bits| {
-            *bits &= other.cleared.get(place).copied().unwrap_or(0);
-            *bits != 0
-        });
+        self.meet_guards(&other);
         self
     }
 
-    /// Lets own variables keep what guards have cleared here and nowhere else, before the guards are forgotten.
-    fn settle(&mut self, elsewhere: &FxHashMap<Sym, SinkBits>) {
-        work::spend(self.cleared.len() / 8);
-        for (place, bits) in &self.cleared {
-            let bits = bits & !elsewhere.get(place).copied().unwrap_or(0);
-            if bits != 0
-                && let Some(value) = self.vars.get(*place)
-                && value.taint & bits != 0
+    /// What variables say of other places after one of two ways. A variable that is true after one way only tells which way it was.
+    fn joined_answers(&self, other: &Env) -> FxHashMap<Sym, Arc<Answer>> {
+        let mut joined = FxHashMap::default();
+        if self.cleared.is_empty() && other.cleared.is_empty() && self.answers.is_empty() && other.answers.is_empty() {
+            return joined;
+        }
+        let names = self.vars.differing(&other.vars);
+        for name in names.into_iter().chain(self.answers.keys().copied()).chain(other.answers.keys().copied()) {
+            if joined.contains_key(&name) {
+                continue;
+            }
+            if let (Some(a), Some(b)) = (self.answers.get(&name), other.answers.get(&name))
+                && Arc::ptr_eq(a, b)
             {
-                let mut value = value.clone();
-                value.clear(bits);
-                self.vars.top.insert(*place, value);
+                joined.insert(name, a.clone());
+                continue;
+            }
+            let (Some(mine), Some(theirs)) = (self.vars.get(name), other.vars.get(name)) else { continue };
+            if mine.fills() == theirs.fills() && !self.answers.contains_key(&name) && !other.answers.contains_key(&name) {
+                continue;
+            }
+            let known = |truth: bool| {
+                // What holds if the variable came out so, on each way on which it can.
+                let ways = [(self, mine), (other, theirs)].into_iter().filter(|(_, v)| v.fills() != Some(!truth)).map(|(env, _)| {
+                    let mut all = env.cleared.clone();
+                    if let Some(facts) = env.answers.get(&name) {
+                        for (place, bits) in if truth { &facts.when_true } else { &facts.when_false } {
+                            *all.entry(*place).or_insert(0) |= bits;
+                        }
+                    }
+                    all
+                });
+                let mut sure = ways.reduce(|mut a, b| {
+                    meet(&mut a, &b);
+                    a
+                });
+                let mut list: Vec<_> = sure.take().into_iter().flatten().collect();
+                list.sort_unstable();
+                list
+            };
+            let facts = Answer { when_true: known(true), when_false: known(false) };
+            work::spend(1 + facts.when_true.len() / 4);
+            if !facts.is_empty() && !facts.speak_of(name) {
+                joined.insert(name, Arc::new(facts));
+            }
+        }
+        joined
+    }
+
+    /// Lets own variables keep what guards have cleared here and not elsewhere, before those guards are forgotten.
+    fn settle(&mut self, cleared: &FxHashMap<Sym, SinkBits>, promised: &FxHashMap<Sym, SinkBits>) {
+        work::spend((self.cleared.len() + self.promised.len()) / 8);
+        for (guards, others, promise) in [(&self.cleared, cleared, false), (&self.promised, promised, true)] {
+            for (place, bits) in guards {
+                let bits = bits & !others.get(place).copied().unwrap_or(0);
+                if bits != 0
+                    && let Some(value) = self.vars.get(*place)
+                    && value.taint & bits != 0
+                {
+                    let mut value = value.clone();
+                    if promise {
+                        value.doubt_less(bits);
+                    } else {
+                        value.clear(bits);
+                    }
+                    self.vars.top.insert(*place, value);
+                }
             }
         }
     }
+
+    /// Whether what came round a loop makes another round worth it: a variable that was there before has become untrusted, or is
+    /// no longer the constant it was.
+    pub(crate) fn gained(&self, before: &Env) -> bool {
+        self.vars.differing(&before.vars).into_iter().any(|name| {
+            let (Some(now), Some(then)) = (self.vars.get(name), before.vars.get(name)) else { return false };
+            now.deep().0 & !then.deep().0 != 0
+                || then.lit.is_some() && now.lit != then.lit
+                || now.path != then.path
+                || now.callee_is_none() != then.callee_is_none()
+        })
+    }
+}
+
+/// Keeps what both maps have.
+fn meet(map: &mut FxHashMap<Sym, SinkBits>, other: &FxHashMap<Sym, SinkBits>) {
+    map.retain(|place, bits| {
+        *bits &= other.get(place).copied().unwrap_or(0);
+        *bits != 0
+    });
 }
 
 #[cfg(test)]

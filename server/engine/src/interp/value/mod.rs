@@ -6,7 +6,7 @@ mod flow;
 mod object;
 pub(crate) mod work;
 
-pub(crate) use env::Env;
+pub(crate) use env::{Answer, Env};
 pub(crate) use flow::{Flow, Note, Pos};
 pub(crate) use object::{Key, MAX_FIELDS, Object};
 
@@ -53,16 +53,18 @@ pub(crate) struct FuncRef {
     pub this: Option<Value>,
     /// The class it is a method of.
     pub class: Option<Arc<ClassRef>>,
+    /// The call in which it was made, if it captured variables: while that goes on, it sees them as they are by then.
+    pub frame: u32,
     /// See [`Value::closures`].
     closures: u16,
 }
 
 impl FuncRef {
     /// A function of a unit. Where functions have captured each other too often, it forgets what it captured.
-    pub(crate) fn new(module: u32, item: u64, unit: Arc<Unit>, func: FuncId, env: Option<Arc<Env>>) -> Self {
+    pub(crate) fn new(module: u32, item: u64, unit: Arc<Unit>, func: FuncId, env: Option<Arc<Env>>, frame: u32) -> Self {
         let env = env.filter(|e| e.closures() < MAX_CLOSURES);
         let closures = 1 + env.as_ref().map_or(0, |e| e.closures());
-        FuncRef { module, item, unit, func, env, this: None, class: None, closures }
+        FuncRef { module, item, unit, func, env, this: None, class: None, frame, closures }
     }
 
     /// A method of a class, bound to a receiver if there is one.
@@ -77,6 +79,7 @@ impl FuncRef {
             env: class.env.clone(),
             this,
             class: Some(class.clone()),
+            frame: 0,
             closures,
         }
     }
@@ -125,8 +128,11 @@ pub(crate) struct Value {
     pub shape: Option<Arc<Shape>>,
     /// The variable chain it was read from.
     pub place: Sym,
-    /// Places it was computed from.
-    pub derived: SmallVec<[Sym; 2]>,
+    /// Places it was computed from, each with the kinds for which a guard on this value decides about that place: all for a copy,
+    /// none for a part.
+    pub derived: SmallVec<[(Sym, SinkBits); 2]>,
+    /// Sink kinds for which somebody whose code is not at hand has vouched.
+    pub vouched: SinkBits,
     /// A number with an upper bound.
     pub bounded: bool,
     /// The path names a declared type or an instance, not code that was followed.
@@ -180,6 +186,7 @@ impl Value {
     /// It is harmless for these kinds.
     pub(crate) fn clear(&mut self, bits: SinkBits) {
         self.taint &= !bits;
+        self.vouched &= self.taint;
         if self.taint == 0 {
             self.sources = 0;
             self.flow = None;
@@ -209,6 +216,7 @@ impl Value {
             && self.bounded == other.bounded
             && self.typed == other.typed
             && self.derived == other.derived
+            && self.vouched == other.vouched
             && one(self.object.as_ref(), other.object.as_ref())
             && one(self.flow.as_ref(), other.flow.as_ref())
             && one(self.shape.as_ref(), other.shape.as_ref())
@@ -242,6 +250,10 @@ impl Value {
             if self.flow.is_none() || self.taint == 0 {
                 self.flow = flow.cloned();
             }
+            // Vouched for is what somebody vouched for in each part.
+            let inner = of.object.as_ref().map_or(0, |o| o.summary().taint);
+            let vouched = of.vouched & !(inner & !of.vouched);
+            self.vouched = (self.vouched | !self.taint) & (vouched | !taint) & (self.taint | taint);
             self.taint |= taint;
             self.sources |= sources;
         }
@@ -258,13 +270,44 @@ impl Value {
             && self.path.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
     }
 
-    /// Remembers that this was computed from `of`.
+    /// Remembers that this was computed from `of`; a guard on this says nothing of that.
     pub(crate) fn derive(&mut self, of: &Value) {
-        for p in std::iter::once(of.place).chain(of.derived.iter().copied()) {
-            if !p.is_empty() && self.derived.len() < 6 && !self.derived.contains(&p) {
-                self.derived.push(p);
-            }
+        self.derive_for(of, 0);
+    }
+    /// Remembers that this is another form of `of`: a guard on it decides about that as well.
+    pub(crate) fn derive_same(&mut self, of: &Value) {
+        self.derive_for(of, !0);
+    }
+    /// Remembers that this was computed from `of`, and for which kinds a guard on it decides about that.
+    pub(crate) fn derive_for(&mut self, of: &Value, decides: SinkBits) {
+        for (p, inner) in std::iter::once((of.place, !0)).chain(of.derived.iter().copied()) {
+            self.add_derived(p, inner & decides);
         }
+    }
+    /// Remembers a place that this was computed from; see [`Value::derived`].
+    pub(crate) fn add_derived(&mut self, place: Sym, decides: SinkBits) {
+        if place.is_empty() {
+            return;
+        }
+        if let Some(known) = self.derived.iter_mut().find(|d| d.0 == place) {
+            known.1 |= decides;
+        } else if self.derived.len() < 6 {
+            self.derived.push((place, decides));
+        }
+    }
+    /// Somebody unseen has vouched for it.
+    pub(crate) fn doubt_less(&mut self, bits: SinkBits) {
+        self.vouched |= bits & self.taint;
+    }
+    /// Truthiness in languages where an empty container is false, and whether there is anything in one elsewhere.
+    pub(crate) fn fills(&self) -> Option<bool> {
+        self.truth().or_else(|| {
+            let o = self.object.as_ref().filter(|o| o.class.is_none() && o.rest.is_none() && self.taint == 0)?;
+            match &o.list {
+                Some(list) => Some(!list.is_empty()),
+                None => o.closed.then_some(!o.fields.is_empty()),
+            }
+        })
     }
     /// What one of two values may be.
     pub(crate) fn join(&self, other: &Value) -> Value {
@@ -289,9 +332,13 @@ impl Joiner {
     pub(crate) fn values(&mut self, a: &Value, b: &Value) -> Value {
         let flow = if a.taint == 0 { b.flow.clone().or_else(|| a.flow.clone()) } else { a.flow.clone() };
         let mut derived = a.derived.clone();
-        for p in &b.derived {
-            if derived.len() < 6 && !derived.contains(p) {
-                derived.push(*p);
+        // A guard on either may be about what only one was made of: it decides what it decides for both.
+        for d in &mut derived {
+            d.1 &= b.derived.iter().find(|o| o.0 == d.0).map_or(if b.place == d.0 { !0 } else { 0 }, |o| o.1);
+        }
+        for (p, _) in &b.derived {
+            if derived.len() < 6 && !derived.iter().any(|d| d.0 == *p) {
+                derived.push((*p, 0));
             }
         }
         let mut joined = Value {
@@ -314,6 +361,7 @@ impl Joiner {
             shape: a.shape.clone().or_else(|| b.shape.clone()),
             place: if a.place == b.place { a.place } else { Sym::default() },
             derived,
+            vouched: (a.vouched | !a.taint) & (b.vouched | !b.taint) & (a.taint | b.taint),
             bounded: a.bounded && b.bounded,
             typed: a.typed || b.typed,
         };

@@ -53,14 +53,22 @@ fn lower(l: &mut Lowering<'_>, node: Node<'_>) -> ExprId {
         "null" | "undefined" => l.push(ExprKind::Lit(Lit::Null), node),
         "regex" => {
             let pattern = field(node, "pattern").map_or("", |p| l.text(p));
+            // The other flags do not change which whole lines match.
+            let multiline = field(node, "flags").is_some_and(|f| l.text(f).contains('m'));
+            let pattern = if multiline { format!("(?m){pattern}") } else { pattern.to_string() };
             l.push(ExprKind::Regex(Arc::from(pattern)), node)
         }
         "member_expression" | "call_expression" | "subscript_expression" | "non_null_expression" | "new_expression" => chain(l, node),
         "binary_expression" => binary(l, node),
         "unary_expression" => unary(l, node),
         "update_expression" => {
-            let value = operand(l, field(node, "argument"), node);
-            l.push(ExprKind::Unary(value), node)
+            let Some(argument) = field(node, "argument") else { return l.opaque(Vec::new(), node) };
+            let left = expr(l, argument);
+            let right = l.push(ExprKind::Lit(Lit::Int(1)), node);
+            let op = if field(node, "operator").is_some_and(|o| l.text(o) == "--") { Op::Sub } else { Op::Add };
+            let value = l.push(ExprKind::Binary { op, left, right }, node);
+            let target = Box::new(pattern(l, argument));
+            l.push(ExprKind::Assign { target, value }, node)
         }
         "ternary_expression" => {
             let test = operand(l, field(node, "condition"), node);

@@ -99,7 +99,7 @@ fn lower_statement(l: &mut Lowering<'_>, node: Node<'_>, out: &mut Vec<Stmt>) {
             if let Some(step) = field(node, "increment") {
                 expression_statement(l, step, step, &mut inner);
             }
-            add(l, &mut block, StmtKind::Loop { binding: None, iter: None, test, body: inner, other: Vec::new() }, node);
+            add(l, &mut block, StmtKind::Loop { binding: None, iter: None, test, test_last: false, body: inner, other: Vec::new() }, node);
             add(l, out, StmtKind::Block(block), node);
         }
         "for_in_statement" => {
@@ -115,19 +115,17 @@ fn lower_statement(l: &mut Lowering<'_>, node: Node<'_>, out: &mut Vec<Stmt>) {
                 iter = Some(l.unit.push(ExprKind::Call { callee, args: vec![arg], construct: false, tagged: false }, span));
             }
             let inner = body(l, field(node, "body"));
-            add(l, out, StmtKind::Loop { binding, iter, test: None, body: inner, other: Vec::new() }, node);
+            add(l, out, StmtKind::Loop { binding, iter, test: None, test_last: false, body: inner, other: Vec::new() }, node);
         }
         "while_statement" => {
             let test = Some(condition(l, node));
             let inner = body(l, field(node, "body"));
-            add(l, out, StmtKind::Loop { binding: None, iter: None, test, body: inner, other: Vec::new() }, node);
+            add(l, out, StmtKind::Loop { binding: None, iter: None, test, test_last: false, body: inner, other: Vec::new() }, node);
         }
         "do_statement" => {
             let inner = body(l, field(node, "body"));
-            // The body runs once for certain.
-            out.extend(inner.iter().cloned());
             let test = Some(condition(l, node));
-            add(l, out, StmtKind::Loop { binding: None, iter: None, test, body: inner, other: Vec::new() }, node);
+            add(l, out, StmtKind::Loop { binding: None, iter: None, test, test_last: true, body: inner, other: Vec::new() }, node);
         }
         "switch_statement" => {
             let subject = match field(node, "value") {
@@ -162,7 +160,7 @@ fn lower_statement(l: &mut Lowering<'_>, node: Node<'_>, out: &mut Vec<Stmt>) {
                         name = Some(hidden);
                         let value = l.push(ExprKind::Name(hidden), p);
                         let target = pattern(l, p);
-                        add(l, &mut caught, StmtKind::Assign { target, op: None, value, ty: None }, p);
+                        add(l, &mut caught, StmtKind::Assign { target, op: None, value, ty: None, declares: true }, p);
                     }
                     None => {}
                 }
@@ -205,7 +203,7 @@ fn lower_statement(l: &mut Lowering<'_>, node: Node<'_>, out: &mut Vec<Stmt>) {
             if let Some(name) = field(node, "name") {
                 let value = class::enumeration(l, node);
                 let target = Pattern::Name(l.symbol(name), l.span(name));
-                add(l, out, StmtKind::Assign { target, op: None, value, ty: None }, node);
+                add(l, out, StmtKind::Assign { target, op: None, value, ty: None, declares: true }, node);
             }
         }
         "internal_module" | "module" => {
@@ -259,7 +257,7 @@ fn expression_statement(l: &mut Lowering<'_>, node: Node<'_>, whole: Node<'_>, o
             if let Some(name) = exported_name(l, left) {
                 add(l, out, StmtKind::Export { name, value }, whole);
             }
-            add(l, out, StmtKind::Assign { target, op: None, value, ty: None }, whole);
+            add(l, out, StmtKind::Assign { target, op: None, value, ty: None, declares: false }, whole);
         }
         "augmented_assignment_expression" => {
             let (Some(left), Some(right)) = (field(node, "left"), field(node, "right")) else { return };
@@ -277,7 +275,7 @@ fn expression_statement(l: &mut Lowering<'_>, node: Node<'_>, whole: Node<'_>, o
                 "??" => Op::Coalesce,
                 _ => Op::Other,
             };
-            add(l, out, StmtKind::Assign { target, op: Some(op), value, ty: None }, whole);
+            add(l, out, StmtKind::Assign { target, op: Some(op), value, ty: None, declares: false }, whole);
         }
         "unary_expression" if field(node, "operator").is_some_and(|o| l.text(o) == "delete") => {
             let value = field(node, "argument").map(|a| expr(l, a));
@@ -326,7 +324,7 @@ fn declarator(l: &mut Lowering<'_>, node: Node<'_>, out: &mut Vec<Stmt>) {
     let bound = (name.kind() == "identifier").then(|| l.symbol(name));
     let value = expr::named_value(l, value, bound);
     let target = pattern(l, name);
-    add(l, out, StmtKind::Assign { target, op: None, value, ty }, node);
+    add(l, out, StmtKind::Assign { target, op: None, value, ty, declares: true }, node);
 }
 
 /// `const x = require("m")`, `const { a, b: c } = require("m")`, `const x = require("m").y`.

@@ -91,7 +91,7 @@ fn operators() {
     check(
         Language::Tsx,
         r#"x = a ? b : c; x += 1; x ??= y; x++; delete x.y; void 0; typeof x === "string"; !x; -x; a in b; c instanceof D;"#,
-        r#"(assign x (? a b c)); (assign+ x 1); (assign?? x y); (unary x); (delete (. x y)); null; (== (typeof x) "string"); (not x); (unary x); (in a b); (instanceof c D)"#,
+        r#"(assign x (? a b c)); (assign+ x 1); (assign?? x y); (:= x (+ x 1)); (delete (. x y)); null; (== (typeof x) "string"); (not x); (unary x); (in a b); (instanceof c D)"#,
     );
 }
 
@@ -105,7 +105,7 @@ fn control_flow() {
     check(
         Language::Tsx,
         r#"for (let i = 0; i < 3; i++) { if (i) continue; break } for (const x of y) z(x); for (const k in o) z(k); while (a) b(); do c(); while (d);"#,
-        r#"block;   (assign i 0);   loop while (< i 3);     if i;       continue;     break;     (unary i); loop x in y;   (call z x); loop k in (call (. Object keys) o);   (call z k); loop while a;   (call b); (call c); loop while d;   (call c)"#,
+        r#"block;   (assign i 0);   loop while (< i 3);     if i;       continue;     break;     (:= i (+ i 1)); loop x in y;   (call z x); loop k in (call (. Object keys) o);   (call z k); loop while a;   (call b); do loop while d;   (call c)"#,
     );
     check(
         Language::Tsx,

@@ -145,7 +145,7 @@ fn class(l: &mut Lowering<'_>, node: Node<'_>, whole: Node<'_>, decorators: Vec<
     for stmt in field(node, F.body).map(|body| block(l, body)).unwrap_or_default() {
         match stmt.kind {
             StmtKind::Func(id) => methods.push(id),
-            StmtKind::Assign { target: Pattern::Name(name, _), op: None, value, ty } => {
+            StmtKind::Assign { target: Pattern::Name(name, _), op: None, value, ty, .. } => {
                 fields.push(Field { name, value: Some(value), ty, decorators: Vec::new(), span: stmt.span });
             }
             StmtKind::Declare { target: Pattern::Name(name, _), ty } => {
@@ -175,7 +175,7 @@ pub(super) fn type_alias(l: &mut Lowering<'_>, node: Node<'_>, out: &mut Vec<Stm
         }
         _ => (target(l, name), annotation(l, right)),
     };
-    out.push(Stmt { kind: StmtKind::Assign { target, op: None, value, ty: None }, span: l.span(node) });
+    out.push(Stmt { kind: StmtKind::Assign { target, op: None, value, ty: None, declares: true }, span: l.span(node) });
 }
 
 /// A call of the function that a statement of Python 2 has become.

@@ -74,7 +74,7 @@ fn has_comma(node: Node<'_>) -> bool {
 }
 
 fn bind(l: &Lowering<'_>, target: Pattern, value: ExprId, node: Node<'_>, out: &mut Vec<Stmt>) {
-    out.push(Stmt { kind: StmtKind::Assign { target, op: None, value, ty: None }, span: l.span(node) });
+    out.push(Stmt { kind: StmtKind::Assign { target, op: None, value, ty: None, declares: true }, span: l.span(node) });
 }
 
 /// Binds the captures of a pattern that `subject` is matched with.

@@ -69,7 +69,7 @@ fn lower(l: &mut Lowering<'_>, node: Node<'_>, out: &mut Vec<Stmt>) {
         Kind::AugmentedAssignment => {
             let value = expr_or_opaque(l, field(node, F.right), node);
             let target = field(node, F.left).map_or(Pattern::Ignore, |left| target(l, left));
-            StmtKind::Assign { target, op: Some(operator_of(node)), value, ty: None }
+            StmtKind::Assign { target, op: Some(operator_of(node)), value, ty: None, declares: true }
         }
         Kind::ReturnStatement => StmtKind::Return(first(node).map(|value| expr(l, value))),
         Kind::IfStatement => return if_statement(l, node, out),
@@ -77,12 +77,12 @@ fn lower(l: &mut Lowering<'_>, node: Node<'_>, out: &mut Vec<Stmt>) {
             let iter = field(node, F.right).map(|iter| expr(l, iter));
             let binding = field(node, F.left).map(|left| target(l, left));
             let body = optional_block(l, field(node, F.body));
-            StmtKind::Loop { binding, iter, test: None, body, other: else_block(l, node) }
+            StmtKind::Loop { binding, iter, test: None, test_last: false, body, other: else_block(l, node) }
         }
         Kind::WhileStatement => {
             let test = field(node, F.condition).map(|test| expr(l, test));
             let body = optional_block(l, field(node, F.body));
-            StmtKind::Loop { binding: None, iter: None, test, body, other: else_block(l, node) }
+            StmtKind::Loop { binding: None, iter: None, test, test_last: false, body, other: else_block(l, node) }
         }
         Kind::TryStatement => try_statement(l, node),
         Kind::WithStatement => return with_statement(l, node, out),
@@ -169,7 +169,7 @@ fn assignment(l: &mut Lowering<'_>, node: Node<'_>, out: &mut Vec<Stmt>) {
             l.unit.funcs[func.0 as usize].name.get_or_insert(*name);
         }
         let kind = match value {
-            Some(value) => StmtKind::Assign { target, op: None, value, ty },
+            Some(value) => StmtKind::Assign { target, op: None, value, ty, declares: true },
             None => StmtKind::Declare { target, ty },
         };
         push(l, kind, part, out);
@@ -277,7 +277,7 @@ fn with_item(l: &mut Lowering<'_>, node: Node<'_>, out: &mut Vec<Stmt>) {
         Kind::AsPattern => {
             let value = expr_or_opaque(l, first(node), node);
             let target = field(node, F.alias).map_or(Pattern::Ignore, |alias| target(l, alias));
-            push(l, StmtKind::Assign { target, op: None, value, ty: None }, node, out);
+            push(l, StmtKind::Assign { target, op: None, value, ty: None, declares: true }, node, out);
         }
         // `with (a as b, c):` is read as a tuple.
         Kind::Tuple | Kind::ParenthesizedExpression if l.children(node).iter().any(|n| kind(*n) == Kind::AsPattern) => {
