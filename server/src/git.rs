@@ -2,8 +2,11 @@
 //! programs that the repository's configuration names (external diff, text conversion, clean filters, file system
 //! monitor), and nothing from a workspace may be executed.
 
+pub(crate) mod process;
+
 use crate::lines::Lines;
 use anyhow::{Context, bail, ensure};
+use process::{git, output};
 use qualm_engine::Finding;
 use qualm_origin::regular;
 use rustc_hash::{FxBuildHasher, FxHashMap, FxHashSet};
@@ -14,7 +17,6 @@ use std::{
     io::{BufRead, BufReader, Read, Write},
     ops::Range,
     path::{Path, PathBuf},
-    process::{Command, Stdio},
     time::{Duration, Instant},
 };
 
@@ -57,6 +59,7 @@ impl Bases {
         }
         let mut texts = FxHashMap::default();
         for (top, paths) in repositories {
+            process::ensure_readable(&top)?;
             let commit = resolve(&top, reference)?;
             // The protocol is line based, so a name with a line break cannot be asked for; such a file counts as new.
             let name = |path: &Path| {
@@ -121,35 +124,16 @@ impl Changed {
     }
 }
 
-/// A git command that runs nothing but git itself, asks nobody and changes nothing.
-pub(crate) fn git(top: &Path) -> Command {
-    let mut command = Command::new("git");
-    command.arg("-C").arg(top).args(["-c", "core.fsmonitor=false", "-c", "core.hooksPath=/dev/null", "--no-pager"]);
-    command.env("GIT_TERMINAL_PROMPT", "0").env("GIT_OPTIONAL_LOCKS", "0").env("GIT_NO_LAZY_FETCH", "1").env("LC_ALL", "C");
-    for name in ["GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_EXTERNAL_DIFF"] {
-        command.env_remove(name);
-    }
-    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    command
-}
-
 /// The full id of the commit that a name stands for.
 pub(crate) fn resolve(top: &Path, reference: &str) -> anyhow::Result<String> {
     let revision = format!("{reference}^{{commit}}");
-    let output = git(top)
-        .args(["rev-parse", "--verify", "--quiet", "--end-of-options", &revision])
-        .output()
-        .context("--diff needs the `git` command")?;
+    let args = ["rev-parse", "--verify", "--quiet", "--end-of-options", &revision];
+    let output = output(git(top).args(args)).context("--diff needs the `git` command")?;
     let commit = String::from_utf8_lossy(&output.stdout).trim().to_owned();
     let is_hash = commit.len() >= 40 && commit.bytes().all(|b| b.is_ascii_hexdigit());
     if !output.status.success() || !is_hash {
-        let reason = String::from_utf8_lossy(&output.stderr);
-        let reason = reason.lines().next().unwrap_or("").trim_start_matches("fatal: ");
-        bail!(
-            "--diff: {reference:?} names no commit in {}{}",
-            top.display(),
-            if reason.is_empty() { String::new() } else { format!(" ({reason})") }
-        );
+        let reason = if output.stderr.is_empty() { String::new() } else { format!(" ({})", process::reason(&output)) };
+        bail!("--diff: {reference:?} names no commit in {}{reason}", top.display());
     }
     Ok(commit)
 }
@@ -163,13 +147,13 @@ fn cat_files(
     limit: u64,
     texts: &mut FxHashMap<PathBuf, Option<Vec<u8>>>,
 ) -> anyhow::Result<()> {
-    let mut child = git(top).args(["cat-file", "--batch"]).stdin(Stdio::piped()).stderr(Stdio::null()).spawn()?;
-    let mut input = child.stdin.take().context("git's input")?;
-    let mut output = BufReader::new(child.stdout.take().context("git's output")?);
+    let (running, mut input, output) = process::answering(top, &["cat-file", "--batch"])?;
+    let mut output = BufReader::new(output);
     let requests: Vec<String> = named.iter().map(|(_, name)| format!("{commit}:{name}\n")).collect();
     // Written from a thread of its own: git answers while it reads, and a full pipe on both sides would never end.
     let writer = std::thread::spawn(move || requests.iter().try_for_each(|r| input.write_all(r.as_bytes())));
     for (path, name) in named {
+        running.busy(true);
         let mut header = String::new();
         output.read_line(&mut header)?;
         ensure!(!header.is_empty(), "--diff: git ended early");
@@ -190,7 +174,6 @@ fn cat_files(
     }
     drop(output);
     let _ = writer.join();
-    child.wait()?;
     Ok(())
 }
 
@@ -203,7 +186,7 @@ fn follow_moves(
     limit: u64,
     texts: &mut FxHashMap<PathBuf, Option<Vec<u8>>>,
 ) -> anyhow::Result<()> {
-    let output = git(top).args(["ls-tree", "-r", "-z", "--name-only", commit]).output()?;
+    let output = output(git(top).args(["ls-tree", "-r", "-z", "--name-only", commit]))?;
     let wanted: FxHashSet<&OsStr> = new.iter().filter_map(|p| p.extension()).collect();
     let listing = String::from_utf8_lossy(&output.stdout);
     let gone = listing.split('\0').filter(|name| !name.is_empty() && !name.contains(['\n', '\r']));

@@ -3,16 +3,15 @@
 
 use crate::{
     cli::Outcome,
-    git::git,
+    git::process::{fed, git, output, reason},
     hook::now,
     provenance::{Project, Sources, Traced, at_commit},
 };
-use anyhow::{Context, bail, ensure};
+use anyhow::{Context, ensure};
 use qualm_origin::{ledger::Place, notes};
 use std::{
     io::{self, Write},
     path::Path,
-    process::Stdio,
 };
 
 /// What makes git carry the notes along when commits are rewritten.
@@ -40,7 +39,7 @@ pub(super) fn run(cwd: &Path, name: &str) -> anyhow::Result<Outcome> {
     write(&top, &commit, &note)?;
     writeln!(out, "note written to {} for {}", notes::REF, &commit[..12])?;
     for (key, value) in CARRY {
-        let set = git(&top).args(["config", "--get-all", key]).output()?;
+        let set = output(git(&top).args(["config", "--get-all", key]))?;
         if !String::from_utf8_lossy(&set.stdout).lines().any(|l| l == value) {
             writeln!(out, "to keep notes through amend and rebase: git config --add {key} {value}")?;
         }
@@ -50,22 +49,15 @@ pub(super) fn run(cwd: &Path, name: &str) -> anyhow::Result<Outcome> {
 
 fn write(top: &Path, commit: &str, note: &str) -> anyhow::Result<()> {
     let mut command = git(top);
-    command.args(["notes", "--ref", notes::REF, "add", "--force", "--file", "-", commit]).stdin(Stdio::piped());
-    let mut child = command.spawn().context("writing notes needs the `git` command")?;
-    let mut input = child.stdin.take().context("git's input")?;
-    // git reads all of it before it writes anything, so the two cannot wait for each other.
-    input.write_all(note.as_bytes())?;
-    drop(input);
-    let output = child.wait_with_output()?;
-    if !output.status.success() {
-        bail!("git notes: {}", String::from_utf8_lossy(&output.stderr).lines().next().unwrap_or("failed"));
-    }
+    command.args(["notes", "--ref", notes::REF, "add", "--force", "--file", "-", commit]);
+    let output = fed(&mut command, note.to_owned()).context("writing notes needs the `git` command")?;
+    ensure!(output.status.success(), "git notes: {}", reason(&output));
     Ok(())
 }
 
 /// The id of the tree without files, which the repository's hash decides.
 fn empty_tree(top: &Path) -> anyhow::Result<String> {
-    let output = git(top).args(["hash-object", "-t", "tree", "--stdin"]).stdin(Stdio::null()).output()?;
+    let output = output(git(top).args(["hash-object", "-t", "tree", "--stdin"]))?;
     ensure!(output.status.success(), "git hash-object failed");
     Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
 }

@@ -2,13 +2,13 @@
 //! no configured program is used: `blame` of a commit (never of the working tree, whose filters git would run) and
 //! `cat-file`.
 
-use crate::git::git;
-use anyhow::{Context, ensure};
+use crate::git::process::{Plain, Running, answering, ensure_readable, fed, git, output, reason};
+use anyhow::ensure;
 use rustc_hash::{FxHashMap, FxHashSet};
 use std::{
     io::{BufRead, BufReader, Read, Write},
     path::{Path, PathBuf},
-    process::{Child, ChildStdin, ChildStdout, Stdio},
+    process::{ChildStdin, ChildStdout},
 };
 
 /// Larger objects (texts, notes) are not read.
@@ -20,6 +20,8 @@ pub struct Repository {
     pub top: PathBuf,
     objects: Objects,
     commits: FxHashMap<String, Commit>,
+    /// Where blame is asked, once it was.
+    plain: Option<Plain>,
 }
 
 /// What a commit says.
@@ -49,14 +51,15 @@ pub struct Blamed {
 impl Repository {
     /// Opens the repository of a working tree.
     pub fn open(top: &Path) -> anyhow::Result<Self> {
-        Ok(Self { top: top.to_owned(), objects: Objects::start(top)?, commits: FxHashMap::default() })
+        ensure_readable(top)?;
+        Ok(Self { top: top.to_owned(), objects: Objects::start(top)?, commits: FxHashMap::default(), plain: None })
     }
 
     /// Why git does not read this repository, if it does not: it may belong to another user, or be damaged.
     pub fn refused(&self) -> Option<String> {
-        let output = git(&self.top).args(["rev-parse", "--git-dir"]).output().ok()?;
-        let reason = String::from_utf8_lossy(&output.stderr).lines().next().unwrap_or("").to_owned();
-        (!output.status.success()).then(|| format!("git does not read the repository, so commits are not considered: {reason}"))
+        let output = output(git(&self.top).args(["rev-parse", "--git-dir"])).ok()?;
+        let told = || format!("git does not read the repository, so commits are not considered: {}", reason(&output));
+        (!output.status.success()).then(told)
     }
 
     /// The commit that a name stands for, if it does.
@@ -89,7 +92,7 @@ impl Repository {
     pub fn noted_elsewhere(&self, refs: &[&str], head: Option<&str>) -> Vec<String> {
         let mut noted: FxHashSet<String> = FxHashSet::default();
         for notes in refs {
-            let listed = git(&self.top).args(["ls-tree", "-r", "-z", "--name-only", "--full-tree", notes]).output();
+            let listed = output(git(&self.top).args(["ls-tree", "-r", "-z", "--name-only", "--full-tree", notes]));
             let Ok(listed) = listed.map(|o| String::from_utf8_lossy(&o.stdout).replace('/', "")) else { continue };
             let is_id = |name: &&str| name.len() >= 40 && name.bytes().all(|b| b.is_ascii_hexdigit());
             noted.extend(listed.split('\0').filter(is_id).map(str::to_owned));
@@ -101,8 +104,8 @@ impl Repository {
         if let Some(head) = head {
             wanted.extend(["^", head, "\n"]);
         }
-        let outside = fed(&self.top, &["rev-list", "--ignore-missing", "--stdin"], wanted).unwrap_or_default();
-        outside.lines().filter(|id| noted.contains(*id)).map(str::to_owned).collect()
+        let Ok(outside) = fed(git(&self.top).args(["rev-list", "--ignore-missing", "--stdin"]), wanted) else { return Vec::new() };
+        String::from_utf8_lossy(&outside.stdout).lines().filter(|id| noted.contains(*id)).map(str::to_owned).collect()
     }
 
     /// What a commit says; an empty one if it cannot be read.
@@ -117,11 +120,14 @@ impl Repository {
     }
 
     /// The commit of every line of a file in `revision`, a full id as [`Repository::resolve`] gives it.
-    pub fn blame(&self, revision: &str, path: &str) -> anyhow::Result<Vec<Blamed>> {
-        let mut command = git(&self.top);
-        command.args(["-c", "blame.ignoreRevsFile=", "blame", "--incremental", "--no-textconv", revision, "--", path]);
-        let output = command.output().context("qualm origin needs the `git` command")?;
-        ensure!(output.status.success(), "git blame: {}", String::from_utf8_lossy(&output.stderr).lines().next().unwrap_or("failed"));
+    pub fn blame(&mut self, revision: &str, path: &str) -> anyhow::Result<Vec<Blamed>> {
+        let plain = match self.plain.take() {
+            Some(plain) => plain,
+            None => Plain::of(&self.top, revision)?,
+        };
+        let plain = self.plain.insert(plain);
+        let output = output(plain.git().args(["blame", "--incremental", "--no-textconv", revision, "--", path]))?;
+        ensure!(output.status.success(), "git blame: {}", reason(&output));
         Ok(parse_blame(&String::from_utf8_lossy(&output.stdout)))
     }
 
@@ -129,49 +135,40 @@ impl Repository {
     pub fn changed(&self, from: &str, to: &str) -> anyhow::Result<Vec<String>> {
         let mut command = git(&self.top);
         command.args(["diff-tree", "-r", "-z", "--name-only", "--no-renames", "--diff-filter=AM", from, to]);
-        let output = command.output()?;
+        let output = output(&mut command)?;
         ensure!(output.status.success(), "git diff-tree failed");
         Ok(String::from_utf8_lossy(&output.stdout).split('\0').filter(|p| !p.is_empty()).map(str::to_owned).collect())
     }
 
     /// The commits in `to` that are not in `from` (full ids).
     pub fn between(&self, from: &str, to: &str) -> anyhow::Result<Vec<String>> {
-        let output = git(&self.top).args(["rev-list", to, &format!("^{from}")]).output()?;
+        let output = output(git(&self.top).args(["rev-list", to, &format!("^{from}")]))?;
         ensure!(output.status.success(), "git rev-list failed");
         Ok(String::from_utf8_lossy(&output.stdout).lines().map(str::to_owned).collect())
     }
 }
 
-/// What git answers to an input.
-fn fed(top: &Path, args: &[&str], input: String) -> anyhow::Result<String> {
-    let mut child = git(top).args(args).stdin(Stdio::piped()).stderr(Stdio::null()).spawn()?;
-    let mut pipe = child.stdin.take().context("git's input")?;
-    // It may answer before it has read all, so the two must not wait for each other.
-    let writer = std::thread::spawn(move || pipe.write_all(input.as_bytes()));
-    let output = child.wait_with_output()?;
-    // git may close its input early; what it answered counts.
-    let _ = writer.join();
-    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
-}
-
 /// `git cat-file --batch`, kept running.
 struct Objects {
-    child: Child,
+    running: Running,
     input: ChildStdin,
     output: BufReader<ChildStdout>,
 }
 
 impl Objects {
     fn start(top: &Path) -> anyhow::Result<Self> {
-        let mut command = git(top);
-        command.args(["cat-file", "--batch"]).stdin(Stdio::piped()).stderr(Stdio::null());
-        let mut child = command.spawn().context("qualm origin needs the `git` command")?;
-        let input = child.stdin.take().context("git's input")?;
-        let output = BufReader::new(child.stdout.take().context("git's output")?);
-        Ok(Self { child, input, output })
+        let (running, input, output) = answering(top, &["cat-file", "--batch"])?;
+        Ok(Self { running, input, output: BufReader::new(output) })
     }
 
     fn read(&mut self, name: &str, kind: &str) -> Option<Vec<u8>> {
+        self.running.busy(true);
+        let read = self.answer(name, kind);
+        self.running.busy(false);
+        read
+    }
+
+    fn answer(&mut self, name: &str, kind: &str) -> Option<Vec<u8>> {
         // The protocol is line based.
         if name.contains(['\n', '\r']) {
             return None;
@@ -195,13 +192,6 @@ impl Objects {
         }
         std::io::copy(&mut part, &mut std::io::sink()).ok()?;
         None
-    }
-}
-
-impl Drop for Objects {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
     }
 }
 

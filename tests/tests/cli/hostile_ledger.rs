@@ -133,3 +133,46 @@ fn an_event_that_never_ends_holds_no_agent() {
     assert_eq!(ran.out(), "{}\n", "it has its answer");
     assert!(ran.err().contains("the event was not read: it took longer than"), "{}", ran.err());
 }
+
+/// A repository with a commit of an agent.
+fn committed() -> Project {
+    let project = repository();
+    project.git(&["add", "-A"]);
+    project.git(&["commit", "-qm", "one\n\nCo-Authored-By: Claude <noreply@anthropic.com>"]);
+    project
+}
+
+#[test]
+fn settings_of_a_repository_neither_blind_nor_tell() {
+    let project = committed();
+    let agents = run(&project, &["origin", "a.py", "--json"]).expect(0).out();
+    assert!(agents.contains("claude"), "{agents}");
+    project.write("secret.txt", b"the password is swordfish\n");
+    project.git(&["config", "blame.ignoreRevsFile", project.path().join("secret.txt").to_str().unwrap()]);
+    let ran = run(&project, &["origin", "a.py", "--json"]).expect(0);
+    assert!(!ran.err().contains("swordfish") && !ran.out().contains("swordfish"), "{}", ran.err());
+    assert_eq!(ran.out(), agents);
+}
+
+#[cfg(unix)]
+#[test]
+fn pipes_in_a_repository_hold_nobody() {
+    for name in [".git/config", ".git/HEAD", ".git/packed-refs", ".git/shallow", ".git/index", "included"] {
+        let project = committed();
+        project.write("a.py", b"x = 1\ny = 'FORBIDDEN_KEY'\n");
+        if name == "included" {
+            project.git(&["config", "include.path", "../included"]);
+        }
+        let _ = std::fs::remove_file(project.path().join(name));
+        super::hostile::pipe(&project, name);
+        let out = run(&project, &["check"]).expect(1).out();
+        // Without a head it is no repository.
+        assert!(name == ".git/HEAD" || out.contains("is not a regular file, so git is not asked"), "{name}: {out}");
+        assert!(run(&project, &["check", "--diff", "HEAD"]).expect(2).err().contains("is not a regular file"), "{name}");
+        run(&project, &["origin", "a.py"]);
+    }
+    let project = committed();
+    super::hostile::pipe(&project, ".mailmap");
+    super::hostile::pipe(&project, ".gitattributes");
+    assert!(run(&project, &["origin", "a.py", "--json"]).expect(0).out().contains("claude"));
+}
