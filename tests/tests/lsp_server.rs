@@ -12,5 +12,9 @@ mod model;
 mod order;
 #[path = "lsp/origin.rs"]
 mod origin;
+#[path = "lsp/supervisor.rs"]
+mod supervisor;
 #[path = "lsp/text.rs"]
 mod text;
+#[path = "lsp/wire.rs"]
+mod wire;

@@ -112,6 +112,17 @@ impl Tracker {
         }
     }
 
+    /// Takes what is known of this very text; what the tracker remembers of the changes so far stays.
+    pub fn learn(&mut self, runs: Runs, reviewed: Vec<Range<usize>>) {
+        self.runs = runs;
+        self.reviewed = reviewed;
+    }
+
+    /// What a person looked at, in bytes.
+    pub fn reviewed(&self) -> &[Range<usize>] {
+        &self.reviewed
+    }
+
     /// Says how the editor reports typing.
     pub fn habits(mut self, habits: Habits) -> Self {
         self.habits = habits;

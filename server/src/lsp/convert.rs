@@ -86,6 +86,17 @@ pub fn initialize_result(announced: &Announced) -> InitializeResult {
     }
 }
 
+/// Says of a whole document that it is not vetted.
+pub fn unvetted(message: &str) -> Diagnostic {
+    Diagnostic {
+        severity: Some(DiagnosticSeverity::INFORMATION),
+        code: Some(NumberOrString::String("not-vetted".into())),
+        source: Some("qualm".into()),
+        message: message.to_owned(),
+        ..Diagnostic::default()
+    }
+}
+
 /// The folders a client starts with.
 pub fn folders(params: &InitializeParams) -> Vec<std::path::PathBuf> {
     let path = |uri: &Uri| uri.to_file_path().map(std::borrow::Cow::into_owned);

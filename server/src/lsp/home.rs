@@ -206,19 +206,25 @@ impl Homes {
 
     /// Everything is read anew when next needed. Never blocks.
     pub fn reload(&self) {
-        self.generation.fetch_add(1, Ordering::Relaxed);
+        self.generation.fetch_add(1, Ordering::SeqCst);
     }
 
     /// The project of a file, and what is wrong with all projects if that changed.
     pub fn of(&self, path: Option<&Path>) -> (Arc<Home>, Option<Vec<Problem>>) {
-        let (folders, layers) = {
-            let client = lock(&self.client);
-            (client.folders.clone(), [client.options.clone(), client.settings.clone()])
+        let (mut open, generation, folders, layers) = loop {
+            let generation = self.generation.load(Ordering::SeqCst);
+            let (folders, layers) = {
+                let client = lock(&self.client);
+                (client.folders.clone(), [client.options.clone(), client.settings.clone()])
+            };
+            let open = lock(&self.open);
+            // Settings that changed meanwhile must not be missed for good.
+            if self.generation.load(Ordering::SeqCst) == generation {
+                break (open, generation, folders, layers);
+            }
         };
         let folder =
             path.and_then(Path::parent).map(Path::to_owned).or_else(|| folders.first().cloned()).unwrap_or_else(|| PathBuf::from("/"));
-        let mut open = lock(&self.open);
-        let generation = self.generation.load(Ordering::Relaxed);
         if open.generation != generation {
             // Problems stay: whether they are mended is known when the projects are open again.
             open.generation = generation;

@@ -18,13 +18,15 @@ use qualm_origin::{
     recognise::recognise,
 };
 use ropey::Rope;
+use serde::{Deserialize, Serialize};
 use std::{
-    collections::{HashMap, HashSet},
+    collections::{BTreeSet, HashMap, HashSet},
     ops::Range,
     path::{Path, PathBuf},
     sync::{Arc, Mutex},
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
+use tokio::sync::Notify;
 
 /// Longer texts are not looked for elsewhere, and no copy of them is noticed.
 const MAX_SEARCH: usize = 256 * 1024;
@@ -40,6 +42,10 @@ pub fn now() -> i64 {
 #[derive(Default)]
 pub struct Provenance {
     state: Mutex<State>,
+    /// Documents whose origins are others than when they were last told to the supervisor. `None`: there is none.
+    news: Option<Mutex<BTreeSet<String>>>,
+    /// Told when there are news.
+    pub heard: Notify,
     ledgers: Mutex<HashMap<PathBuf, Arc<Ledger>>>,
     /// Ledgers whose notice the user has seen.
     told: Mutex<HashSet<PathBuf>>,
@@ -55,8 +61,28 @@ struct State {
 struct Kept {
     rope: Rope,
     tracker: Tracker,
-    /// What the ledger has already.
-    written: HashSet<(OriginId, Hash)>,
+    /// What the ledger has already; `None`: it was not asked yet.
+    written: Option<HashSet<(OriginId, Hash)>>,
+    /// How many words about its origins the client has said.
+    words: u64,
+}
+
+/// What is known of where a document's text came from: no text, only lengths and origins. A server tells it to its supervisor,
+/// who gives it to the next one.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Known {
+    /// The document.
+    pub uri: String,
+    /// Its version.
+    pub version: i32,
+    /// How many words about its origins the client had said.
+    pub words: u64,
+    /// Length in bytes of each run, and its index in `origins`.
+    pub runs: Vec<(usize, usize)>,
+    /// Each origin once.
+    pub origins: Vec<Origin>,
+    /// Bytes that a person looked at.
+    pub reviewed: Vec<Range<usize>>,
 }
 
 /// A foreign region, for lenses and maps.
@@ -111,12 +137,76 @@ impl Elsewhere for Open<'_> {
 }
 
 impl Provenance {
+    /// Without any document. `supervised`: whoever asks for [`Provenance::news`] gets some.
+    pub fn new(supervised: bool) -> Self {
+        Self { news: supervised.then(Mutex::default), ..Self::default() }
+    }
+
+    fn noted(&self, key: &str) {
+        if let Some(news) = &self.news
+            && lock(news).insert(key.to_owned())
+        {
+            self.heard.notify_one();
+        }
+    }
+
+    /// The documents whose origins changed since this was last asked.
+    pub fn news(&self) -> BTreeSet<String> {
+        self.news.as_ref().map(|news| std::mem::take(&mut *lock(news))).unwrap_or_default()
+    }
+
+    /// The client said something about the origins of a document.
+    pub fn word(&self, key: &str) {
+        if let Some(kept) = lock(&self.state).documents.get_mut(key) {
+            kept.words += 1;
+        }
+    }
+
+    /// So many words were said to an earlier server.
+    pub fn set_words(&self, key: &str, words: u64) {
+        if let Some(kept) = lock(&self.state).documents.get_mut(key) {
+            kept.words = words;
+        }
+    }
+
+    /// What is known of a document's text, which has this version.
+    pub fn known(&self, key: &str, version: i32) -> Option<Known> {
+        let state = &*lock(&self.state);
+        let kept = state.documents.get(key)?;
+        let mut ids: Vec<OriginId> = Vec::new();
+        let runs = kept.tracker.runs();
+        let runs = runs.slice(0..runs.len()).into_iter().map(|(range, id)| {
+            let index = ids.iter().position(|known| *known == id).unwrap_or_else(|| {
+                ids.push(id);
+                ids.len() - 1
+            });
+            (range.len(), index)
+        });
+        let runs = runs.collect();
+        let origins = ids.into_iter().map(|id| state.memory.origins.get(id).clone()).collect();
+        Some(Known { uri: key.to_owned(), version, words: kept.words, runs, origins, reviewed: kept.tracker.reviewed().to_vec() })
+    }
+
+    /// Takes what an earlier server knew of a document's text. False: it is about another text.
+    pub fn learn(&self, known: &Known) -> bool {
+        let state = &mut *lock(&self.state);
+        let Some(kept) = state.documents.get_mut(&known.uri) else { return false };
+        let ids: Vec<OriginId> = known.origins.iter().map(|o| state.memory.origins.intern(o)).collect();
+        let id = |index: usize| ids.get(index).copied().unwrap_or(OriginId::PRESENT);
+        let runs: Runs = known.runs.iter().map(|(len, index)| Run { len: *len, origin: id(*index) }).collect();
+        let fits = runs.len() == kept.rope.len_bytes();
+        if fits {
+            kept.tracker.learn(runs, known.reviewed.clone());
+        }
+        fits
+    }
+
     /// A document was opened: nothing is known of its text.
     pub fn open(&self, key: &str, rope: &Rope) {
         let state = &mut *lock(&self.state);
         state.numbers += 1;
         let tracker = Tracker::open(state.numbers, rope.len_bytes(), OriginId::PRESENT);
-        state.documents.insert(key.to_owned(), Kept { rope: rope.clone(), tracker, written: HashSet::new() });
+        state.documents.insert(key.to_owned(), Kept { rope: rope.clone(), tracker, written: None, words: 0 });
     }
 
     /// A document was closed.
@@ -124,8 +214,10 @@ impl Provenance {
         lock(&self.state).documents.remove(key);
     }
 
-    /// Changes of one message, in order, and the text after them. True: more came in at once than a hand brings.
-    pub fn change(&self, key: &str, taken: &[Taken], rope: &Rope) -> bool {
+    /// Changes of one message, in order, and the text after them, at this time (milliseconds since 1970). True: more came in
+    /// at once than a hand brings.
+    pub fn change(&self, key: &str, taken: &[Taken], rope: &Rope, time: i64) -> bool {
+        self.noted(key);
         let state = &mut *lock(&self.state);
         let Some(mut kept) = state.documents.remove(key) else { return false };
         let much = taken.iter().any(|t| t.inserted.chars().nth(2).is_some() && !t.inserted.trim().is_empty());
@@ -135,7 +227,7 @@ impl Provenance {
         let changes: Vec<Change<'_>> =
             taken.iter().map(|t| Change { at: t.at, deleted: &t.deleted, inserted: &t.inserted, lines: &t.lines }).collect();
         let open = Open { documents: &state.documents, own: (&kept.rope, before.as_ref()), changed: first..last };
-        kept.tracker.change(&mut state.memory, &changes, now(), &open);
+        kept.tracker.change(&mut state.memory, &changes, time, &open);
         kept.rope = rope.clone();
         // Should they ever differ, nothing is known rather than something false.
         if kept.tracker.runs().len() != rope.len_bytes() {
@@ -175,9 +267,11 @@ impl Provenance {
 
     /// The editor, a hook or a person said where text came from. True: the document's origins are others now.
     pub fn told(&self, key: &str, range: Option<Range<usize>>, signal: &Signal) -> bool {
+        self.noted(key);
         let state = &mut *lock(&self.state);
         let Some(kept) = state.documents.get_mut(key) else { return false };
-        let before = kept.tracker.foreign(&state.memory);
+        // Who wrote it is shown too, not only that somebody else did.
+        let before = kept.tracker.regions(&state.memory);
         match range {
             Some(range) => kept.tracker.told(&mut state.memory, range, signal.origin.clone()),
             None => {
@@ -185,7 +279,7 @@ impl Provenance {
                 state.memory.expect(signal.clone());
             }
         }
-        kept.tracker.foreign(&state.memory) != before
+        kept.tracker.regions(&state.memory) != before
     }
 
     /// Whether this text stands in an open document.
@@ -197,6 +291,7 @@ impl Provenance {
 
     /// A person corrects an origin, or says that a region was looked at.
     pub fn relabel(&self, key: &str, range: Range<usize>, kind: Kind, author: &str) {
+        self.noted(key);
         let state = &mut *lock(&self.state);
         if let Some(kept) = state.documents.get_mut(key) {
             kept.tracker.relabel(&mut state.memory, range, kind, author, now());
@@ -205,6 +300,7 @@ impl Provenance {
 
     /// See [`Tracker::review`].
     pub fn review(&self, key: &str, range: Range<usize>) {
+        self.noted(key);
         if let Some(kept) = lock(&self.state).documents.get_mut(key) {
             kept.tracker.review(range);
         }
@@ -275,7 +371,7 @@ impl Provenance {
             }
             at += line.len();
         }
-        kept.written = events.iter().map(|e| (origins.intern(&e.believed()), e.hash)).collect();
+        kept.written = Some(events.iter().map(|e| (origins.intern(&e.believed()), e.hash)).collect());
         state.numbers += 1;
         kept.tracker = Tracker::with(state.numbers, runs);
         let mut at = 0;
@@ -286,7 +382,23 @@ impl Provenance {
             }
             at += line.len();
         }
-        !kept.tracker.foreign(&state.memory).is_empty()
+        let foreign = !kept.tracker.foreign(&state.memory).is_empty();
+        self.noted(key);
+        foreign
+    }
+
+    /// What the ledger has of a file, asked for once in the life of a document.
+    fn ask_written(&self, key: &str, ledger: &Ledger, name: &str) {
+        if lock(&self.state).documents.get(key).is_none_or(|kept| kept.written.is_some()) {
+            return;
+        }
+        let records = ledger.query(&Query::file(name)).unwrap_or_default();
+        let state = &mut *lock(&self.state);
+        if let Some(kept) = state.documents.get_mut(key) {
+            let told = records.iter().filter(|r| matches!(r.event.action, Action::Insert | Action::Relabel));
+            let told = told.map(|r| (state.memory.origins.intern(&r.event.believed()), r.event.hash));
+            kept.written.get_or_insert_default().extend(told);
+        }
     }
 
     /// Writes into the ledger that a person looked at a range. Writes files.
@@ -312,11 +424,12 @@ impl Provenance {
     /// Writes into the ledger what is known of a document that was saved. Writes files.
     pub fn save(&self, key: &str, path: &Path) {
         let Some((ledger, name)) = self.ledger(path) else { return };
+        self.ask_written(key, &ledger, &name);
         // Typing must not wait until a long text is hashed.
         let (rope, runs, origins, written) = {
             let state = &*lock(&self.state);
             let Some(kept) = state.documents.get(key) else { return };
-            (kept.rope.clone(), kept.tracker.runs().clone(), state.memory.origins.clone(), kept.written.clone())
+            (kept.rope.clone(), kept.tracker.runs().clone(), state.memory.origins.clone(), kept.written.clone().unwrap_or_default())
         };
         let text = String::from(&rope);
         let (mut events, mut marks) = (Vec::new(), Vec::new());
@@ -335,7 +448,7 @@ impl Provenance {
         match appended.and_then(|()| if known { ledger.keep(&name, &kept) } else { Ok(()) }) {
             Ok(()) => {
                 if let Some(kept) = lock(&self.state).documents.get_mut(key) {
-                    kept.written.extend(marks);
+                    kept.written.get_or_insert_default().extend(marks);
                 }
             }
             Err(error) => tracing::warn!("where the saved text came from could not be kept: {error}"),
@@ -398,22 +511,22 @@ pub fn summary(region: &Region, findings: &[qualm_engine::Finding], rope: &Rope)
 /// A document was opened: what is known of it is looked up.
 pub fn opened(session: &Arc<Session>, key: &str, path: Option<PathBuf>) {
     let Some(path) = path else { return };
-    let (session, key) = (session.clone(), key.to_owned());
-    tokio::task::spawn_blocking(move || {
-        if session.origin.restore(&key, &path) {
-            again(&session, &key);
+    let (worker, key) = (session.clone(), key.to_owned());
+    session.errands.spawn(move || {
+        if worker.origin.restore(&key, &path) {
+            again(&worker, &key);
         }
-        tell(&session);
+        tell(&worker);
     });
 }
 
 /// A document was saved.
 pub fn saved(session: &Arc<Session>, key: &str) {
     let Some(path) = session.snapshot(key).and_then(|s| s.path) else { return };
-    let (session, key) = (session.clone(), key.to_owned());
-    tokio::task::spawn_blocking(move || {
-        session.origin.save(&key, &path);
-        tell(&session);
+    let (worker, key) = (session.clone(), key.to_owned());
+    session.errands.spawn(move || {
+        worker.origin.save(&key, &path);
+        tell(&worker);
     });
 }
 
@@ -424,14 +537,17 @@ fn tell(session: &Session) {
     }
 }
 
-/// A range was looked at by a person.
-pub fn reviewed(session: &Arc<Session>, key: &str, range: Range<usize>, author: String) {
+/// A range was looked at by a person; `keep`: it is yet to be written into the ledger.
+pub fn reviewed(session: &Arc<Session>, key: &str, range: Range<usize>, author: String, keep: bool) {
     session.origin.review(key, range.clone());
+    if !keep {
+        return;
+    }
     let Some(path) = session.snapshot(key).and_then(|s| s.path) else { return };
-    let (session, key) = (session.clone(), key.to_owned());
-    tokio::task::spawn_blocking(move || {
-        session.origin.keep_review(&key, &path, range, &author);
-        tell(&session);
+    let (worker, key) = (session.clone(), key.to_owned());
+    session.errands.spawn(move || {
+        worker.origin.keep_review(&key, &path, range, &author);
+        tell(&worker);
     });
 }
 
@@ -444,7 +560,7 @@ pub fn ask_hooks(session: &Arc<Session>, key: &str) {
         for at in ASK_AFTER {
             tokio::time::sleep_until(from + at).await;
             let (worker, key, path) = (session.clone(), key.clone(), path.clone());
-            let _ = tokio::task::spawn_blocking(move || {
+            let asked = session.errands.run(move || {
                 let mut changed = false;
                 for signal in worker.origin.hooked(&path).into_iter().chain(checked_out(&path)) {
                     changed |= worker.origin.told(&key, None, &signal);
@@ -452,8 +568,8 @@ pub fn ask_hooks(session: &Arc<Session>, key: &str) {
                 if changed {
                     again(&worker, &key);
                 }
-            })
-            .await;
+            });
+            let _ = asked.await;
         }
     });
 }
@@ -475,7 +591,7 @@ pub fn again(session: &Arc<Session>, key: &str) {
 }
 
 /// What an editor that knows more says of a change, before it or after it. All texts are optional.
-#[derive(Clone, Debug, Default, serde::Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Told {
     /// `pasted`, `own-copy`, `completion`, `agent`, `tool`, `generated`, `checkout`; also `paste`, `inline-accept`,
@@ -509,8 +625,8 @@ impl Told {
     }
 }
 
-/// Takes what an editor told about a document. `range` are bytes of its present text, when the place is known.
-pub fn told(session: &Arc<Session>, key: &str, told: &Told, range: Option<Range<usize>>) {
+/// Takes what an editor told about a document at this time. `range` are bytes of its present text, when the place is known.
+pub fn told(session: &Arc<Session>, key: &str, told: &Told, range: Option<Range<usize>>, time: i64) {
     let Some(kind) = told.kind() else { return };
     if range.is_none() && told.text.is_empty() && kind != Kind::Checkout {
         return;
@@ -519,7 +635,6 @@ pub fn told(session: &Arc<Session>, key: &str, told: &Told, range: Option<Range<
     if kind == Kind::OwnCopy && session.origin.is_known(&told.text) {
         return;
     }
-    let time = now();
     let origin = Origin::new(kind, Evidence::Editor, time).by(&told.provider, &told.model, &told.session_id);
     let about = if told.text.is_empty() { About::Reload } else { About::text(&told.text) };
     if session.origin.told(key, range, &Signal { origin, about, time }) {
@@ -545,11 +660,11 @@ mod tests {
         p.open("a", &rope);
         p.open("b", &Rope::from_str(""));
         assert!(matches!(foreign("a"), Foreign::None), "what was there is not foreign");
-        p.change("b", &[taken(0, "", CODE)], &rope);
+        p.change("b", &[taken(0, "", CODE)], &rope, now());
         assert!(matches!(foreign("b"), Foreign::None), "a copy of what was there");
         let other = "def other(x):\n    first = one(x)\n    second = two(first)\n    return second\n";
         let both = Rope::from_str(&format!("{CODE}{other}"));
-        assert!(p.change("b", &[taken(CODE.len(), "", other)], &both));
+        assert!(p.change("b", &[taken(CODE.len(), "", other)], &both, now()));
         assert!(foreign("b").touches(&(CODE.len()..CODE.len() + 1)) && !foreign("b").touches(&(0..CODE.len())));
         p.relabel("b", CODE.len()..both.len_bytes(), Kind::Typed, "me");
         assert!(matches!(foreign("b"), Foreign::None));
@@ -565,7 +680,7 @@ mod tests {
         {
             let p = Provenance::default();
             p.open("a", &Rope::from_str(""));
-            p.change("a", &[taken(0, "", CODE)], &rope);
+            p.change("a", &[taken(0, "", CODE)], &rope, now());
             p.save("a", &path);
             p.save("a", &path);
             let (ledger, name) = p.ledger(&path).unwrap();

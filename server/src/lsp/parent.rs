@@ -1,21 +1,27 @@
-//! Notices that the editor which started the server is gone.
+//! What can be seen of other processes: whether the editor which started the server is gone, whether a server was stopped.
 
 use std::time::Duration;
 
 /// How often to look.
 const INTERVAL: Duration = Duration::from_secs(2);
 
-/// Returns when the process has ended. One that cannot be seen (it lives in another container, or this system does
-/// not tell) is never taken for dead: the end of the input tells then.
-pub async fn gone(pid: u32) {
+/// Returns true when the process has ended. One that cannot be seen (it lives in another container, or this system does
+/// not tell) is never taken for dead, and false says so: the end of the input tells then.
+pub fn gone(pid: u32) -> bool {
     let born = match look(pid) {
         Seen::Alive(born) => born,
-        Seen::Dead => return,
-        Seen::Nothing => return std::future::pending().await,
+        Seen::Dead => return true,
+        Seen::Nothing | Seen::Stopped => return false,
     };
-    while look(pid) == Seen::Alive(born.clone()) {
-        tokio::time::sleep(INTERVAL).await;
+    while matches!(look(pid), seen if seen == Seen::Stopped || seen == Seen::Alive(born.clone())) {
+        std::thread::sleep(INTERVAL);
     }
+    true
+}
+
+/// Whether the process was stopped by a signal.
+pub fn stopped(pid: u32) -> bool {
+    look(pid) == Seen::Stopped
 }
 
 /// What there is to see of a process.
@@ -23,6 +29,8 @@ pub async fn gone(pid: u32) {
 enum Seen {
     /// With what tells it from a later one of the same number.
     Alive(String),
+    /// It does not run until somebody lets it go on.
+    Stopped,
     /// It has ended and waits to be buried.
     Dead,
     Nothing,
@@ -36,6 +44,7 @@ fn look(pid: u32) -> Seen {
     let mut fields = rest.split_whitespace();
     match (fields.next(), fields.nth(18)) {
         (Some("Z" | "X"), _) => Seen::Dead,
+        (Some("T"), _) => Seen::Stopped,
         (Some(_), Some(born)) => Seen::Alive(born.to_owned()),
         _ => Seen::Nothing,
     }

@@ -1,6 +1,11 @@
 //! The one task that talks to the client unasked. It looks again at the version right before it sends.
 
-use super::{convert, session::Session};
+use super::{
+    convert,
+    origin::Known,
+    resume::{KnownNotification, PongNotification, SurvivedNotification},
+    session::Session,
+};
 use std::{
     collections::{BTreeMap, BTreeSet},
     path::PathBuf,
@@ -34,6 +39,12 @@ pub enum Out {
     File(PathBuf, Vec<tower_lsp::lsp_types::Diagnostic>),
     /// A file was opened: what was said of it while it was closed no longer counts.
     Opened(Uri),
+    /// What the next server would have to know of a document.
+    Known(Known),
+    /// A document that was looked at with care is vetted.
+    Survived(String),
+    /// The supervisor asked whether all is well.
+    Pong,
 }
 
 /// Runs until the session ends.
@@ -76,6 +87,9 @@ pub async fn run(session: Arc<Session>, client: Client, mut from: mpsc::Unbounde
                         }
                     }
                 }
+                Out::Known(known) => client.send_notification::<KnownNotification>(known).await,
+                Out::Survived(key) => client.send_notification::<SurvivedNotification>(key).await,
+                Out::Pong => client.send_notification::<PongNotification>(()).await,
                 Out::Opened(uri) => {
                     if vetted.remove(&uri) && pull(&session) {
                         client.publish_diagnostics(uri, Vec::new(), None).await;

@@ -30,8 +30,6 @@ const WAIT: Duration = Duration::from_secs(10);
 pub struct Qualm {
     pub(super) session: Arc<Session>,
     pub(super) client: Client,
-    /// The editor's process, once known.
-    pub(super) parent: Arc<tokio::sync::watch::Sender<Option<u32>>>,
     pub(super) vetting: vet::Running,
     /// For tokens of progress this side begins.
     pub(super) tokens: AtomicU32,
@@ -59,7 +57,7 @@ impl Qualm {
     /// Looks for changed settings and rules and reads them again. Called off the reading task.
     async fn recheck(session: Arc<Session>) {
         let worker = session.clone();
-        let changed = tokio::task::spawn_blocking(move || {
+        let changed = session.errands.run(move || {
             let now = worker.homes.fingerprint();
             worker.homes.changed_since(now)
         });
@@ -100,20 +98,22 @@ impl Qualm {
     // The library takes handlers of notifications as futures.
     #[allow(clippy::unused_async)]
     pub(super) async fn origin_told(&self, params: Value) {
-        self.told(params);
+        self.told(params, origin::now());
     }
 
-    fn told(&self, params: Value) {
+    /// Takes what was told at this time, in milliseconds since 1970.
+    pub(super) fn told(&self, params: Value, time: i64) {
         let Some(snapshot) = params.pointer("/textDocument/uri").and_then(Value::as_str).and_then(|uri| self.session.snapshot(uri)) else {
             return;
         };
+        self.session.origin.word(&snapshot.key);
         // A place counts in the text it was said of only.
         let same = params.pointer("/textDocument/version").is_none_or(|v| v.is_null() || *v == snapshot.stamp.version);
         let place = Place { announced: self.session.announced(), uri: &snapshot.uri, rope: &snapshot.rope };
         let range = params.get("range").filter(|_| same).and_then(|r| serde_json::from_value::<Range>(r.clone()).ok());
         let range = range.map(|r| place.bytes(r));
         match serde_json::from_value::<origin::Told>(params) {
-            Ok(told) => origin::told(&self.session, &snapshot.key, &told, range),
+            Ok(told) => origin::told(&self.session, &snapshot.key, &told, range, time),
             Err(error) => tracing::warn!("qualm/origin: {error}"),
         }
     }
@@ -129,15 +129,16 @@ impl Qualm {
         Ok(place.runs(&runs, &snapshot.regions, snapshot.stamp.version))
     }
 
-    /// A person corrects an origin or reviews a region.
-    fn correct(&self, name: &str, arguments: &[Value]) -> Result<()> {
+    /// A person corrects an origin or reviews a region; `keep`: it is yet to be written into the ledger.
+    pub(super) fn correct(&self, name: &str, arguments: &[Value], keep: bool) -> Result<()> {
         let wrong = || Error::invalid_params("a document, and a range in it, are needed");
         let snapshot = arguments.first().and_then(Value::as_str).and_then(|uri| self.session.snapshot(uri)).ok_or_else(wrong)?;
+        self.session.origin.word(&snapshot.key);
         let range = arguments.last().and_then(|r| serde_json::from_value::<Range>(r.clone()).ok()).ok_or_else(wrong)?;
         let bytes = Place { announced: self.session.announced(), uri: &snapshot.uri, rope: &snapshot.rope }.bytes(range);
         let author = std::env::var("USER").or_else(|_| std::env::var("USERNAME")).unwrap_or_else(|_| "somebody here".into());
         if name == command::REVIEW {
-            origin::reviewed(&self.session, &snapshot.key, bytes, author);
+            origin::reviewed(&self.session, &snapshot.key, bytes, author, keep);
         } else {
             let kind = arguments.get(1).and_then(Value::as_str).and_then(|k| k.parse().ok()).ok_or_else(wrong)?;
             self.session.origin.relabel(&snapshot.key, bytes, kind, &author);
@@ -232,7 +233,7 @@ pub(super) fn reload(session: &Arc<Session>) {
     }
     // Without an open document nobody would read the new settings and say what is wrong with them.
     let worker = session.clone();
-    tokio::task::spawn_blocking(move || preload(&worker));
+    session.errands.spawn(move || preload(&worker));
 }
 
 fn preload(session: &Session) {
@@ -258,12 +259,9 @@ fn wants(only: Option<&Vec<CodeActionKind>>, kind: &str) -> bool {
 impl LanguageServer for Qualm {
     async fn initialize(&self, params: InitializeParams) -> Result<InitializeResult> {
         let folders = convert::folders(&params);
-        if let Some(pid) = params.process_id {
-            self.parent.send_replace(Some(pid));
-        }
         self.session.homes.start(folders, params.initialization_options.unwrap_or_default());
-        let session = self.session.clone();
-        tokio::task::spawn_blocking(move || preload(&session));
+        let worker = self.session.clone();
+        self.session.errands.spawn(move || preload(&worker));
         Ok(convert::initialize_result(self.session.announced()))
     }
 
@@ -296,7 +294,7 @@ impl LanguageServer for Qualm {
 
     async fn did_change(&self, params: DidChangeTextDocumentParams) {
         let key = params.text_document.uri.as_str();
-        let changed = self.session.change(key, params.text_document.version, &convert::changes(params.content_changes));
+        let changed = self.session.change(key, params.text_document.version, &convert::changes(params.content_changes), origin::now());
         if changed.analyse {
             self.wake(key);
         }
@@ -381,7 +379,7 @@ impl LanguageServer for Qualm {
         let bytes = Place { announced, uri: &snapshot.uri, rope: &snapshot.rope }.bytes(params.range);
         let lazy = announced.lazy;
         let (bytes_start, bytes_end) = (bytes.start, bytes.end);
-        let worked = work::guarded(&self.session, move || {
+        let worked = work::guarded(&self.session, snapshot, move |snapshot| {
             let offers = if quick { actions::offers(&snapshot, &answer, &bytes) } else { Vec::new() };
             let rules = answer.home.workspace.engine.rules();
             let promising = all
@@ -427,7 +425,7 @@ impl LanguageServer for Qualm {
             return Err(Error::content_modified());
         };
         let Some(answer) = self.answer(&snapshot).await else { return Err(Error::content_modified()) };
-        let worked = work::guarded(&self.session, move || {
+        let worked = work::guarded(&self.session, snapshot, move |snapshot| {
             let edits = if data["what"] == "all" {
                 actions::fix_all(&snapshot, &answer.home)
             } else {
@@ -458,7 +456,7 @@ impl LanguageServer for Qualm {
         let found: Vec<qualm_engine::Finding> = hover::at(&answer, byte).into_iter().cloned().collect();
         let Some(first) = found.first().cloned() else { return Ok(None) };
         let (session, markdown) = (self.session.clone(), announced.markdown);
-        let worked = work::guarded(&self.session, move || {
+        let worked = work::guarded(&self.session, snapshot, move |snapshot| {
             let fix = actions::offers(&snapshot, &answer, &first.span)
                 .into_iter()
                 .find(|o| actions::findings(&answer)[o.index] == first)
@@ -507,11 +505,11 @@ impl LanguageServer for Qualm {
                 Ok(None)
             }
             command::ORIGIN => {
-                self.told(params.arguments.into_iter().next().unwrap_or_default());
+                self.told(params.arguments.into_iter().next().unwrap_or_default(), origin::now());
                 Ok(None)
             }
             command::RELABEL | command::REVIEW => {
-                self.correct(&params.command, &params.arguments)?;
+                self.correct(&params.command, &params.arguments, true)?;
                 Ok(None)
             }
             other => Err(Error::invalid_params(format!("unknown command {other}"))),
@@ -522,7 +520,7 @@ impl LanguageServer for Qualm {
 impl Qualm {
     async fn explain(&self, id: String) {
         let session = self.session.clone();
-        let page = tokio::task::spawn_blocking(move || {
+        let page = self.session.errands.run(move || {
             let homes = session.homes.all();
             let home = homes.iter().find(|h| h.workspace.engine.rules().rule(&id).is_some());
             home.and_then(|h| h.workspace.engine.rules().rule(&id).map(crate::explain::markdown))

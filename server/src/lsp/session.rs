@@ -6,8 +6,11 @@ use super::{
     answer::Answer,
     document::{Change, Document, Splice, Stamp},
     home::{Home, Homes},
-    origin::{Provenance, Region},
+    origin::{Known, Provenance, Region},
     publish::Out,
+    slate::Slate,
+    threads::Pool,
+    ward::Wards,
 };
 use dashmap::DashMap;
 use qualm_engine::{Cache, Language};
@@ -50,6 +53,20 @@ pub struct Session {
     pub out: mpsc::UnboundedSender<Out>,
     /// How many analyses may run at a time.
     pub slots: Semaphore,
+    /// See `slots`.
+    pub slot_count: u32,
+    /// What is under way, for who asks after the process died.
+    pub slate: Arc<Slate>,
+    /// What earlier processes died of.
+    pub wards: Wards,
+    /// What waits runs here, also when other threads begin it.
+    pub runtime: tokio::runtime::Handle,
+    /// Analyses of open documents.
+    pub analysts: Pool,
+    /// Everything else that runs the engine: rewrites, and the files of the workspace.
+    pub helpers: Pool,
+    /// What reads and writes files.
+    pub errands: Pool,
     /// `shutdown` was asked for.
     pub shut_down: AtomicBool,
     /// The engine's panic was told.
@@ -124,18 +141,25 @@ pub enum Installed {
 }
 
 impl Session {
-    /// An empty session whose messages to the client go to `out`.
-    pub fn new(out: mpsc::UnboundedSender<Out>) -> Self {
-        let cores = std::thread::available_parallelism().map_or(2, usize::from);
+    /// An empty session whose messages to the client go to `out`. Called within the runtime that serves.
+    pub fn new(out: mpsc::UnboundedSender<Out>, slate: Arc<Slate>, supervised: bool) -> Self {
+        let slots = std::thread::available_parallelism().map_or(2, usize::from).clamp(1, 4);
         Self {
             announced: OnceLock::new(),
             documents: DashMap::new(),
             epochs: AtomicU64::new(0),
             warm: Mutex::default(),
             homes: Homes::default(),
-            origin: Provenance::default(),
+            origin: Provenance::new(supervised),
             out,
-            slots: Semaphore::new(cores.clamp(1, 4)),
+            slots: Semaphore::new(slots),
+            slot_count: slots as u32,
+            slate,
+            wards: Wards::default(),
+            runtime: tokio::runtime::Handle::current(),
+            analysts: Pool::of_engines("analysis", slots),
+            helpers: Pool::of_engines("helper", 2),
+            errands: Pool::of_errands("errand", 2),
             shut_down: AtomicBool::new(false),
             panic_told: AtomicBool::new(false),
         }
@@ -186,8 +210,8 @@ impl Session {
         self.documents.insert(document.uri.as_str().to_owned(), document);
     }
 
-    /// A document changed.
-    pub fn change(&self, key: &str, version: i32, changes: &[Change]) -> Changed {
+    /// A document changed, at this time in milliseconds since 1970.
+    pub fn change(&self, key: &str, version: i32, changes: &[Change], time: i64) -> Changed {
         let Some(mut document) = self.documents.get_mut(key) else { return Changed::default() };
         if let Err(error) = document.change(version, changes, self.announced().encoding) {
             tracing::warn!("the client's copy of a document and ours differ ({error}); waiting for its full text");
@@ -195,9 +219,16 @@ impl Session {
         if let Some(path) = &document.path {
             self.homes.texts.set(path, &document.uri, &document.rope);
         }
-        let burst = self.origin.change(key, &document.taken, &document.rope);
+        let burst = self.origin.change(key, &document.taken, &document.rope, time);
         document.taken.clear();
         Changed { analyse: !document.desynced, burst }
+    }
+
+    /// What is known of where a document's text came from, for a server that comes after this one.
+    pub fn known(&self, key: &str) -> Option<Known> {
+        // While the document is held, its text and its origins belong together.
+        let document = self.documents.get(key)?;
+        self.origin.known(key, document.stamp.version)
     }
 
     /// What is foreign in a document changed: its answer no longer holds.
@@ -226,6 +257,13 @@ impl Session {
     /// The document as it is now.
     pub fn snapshot(&self, key: &str) -> Option<Snapshot> {
         self.documents.get(key).map(|d| self.snapshot_of(key, &d))
+    }
+
+    /// All open documents, those first that changed last.
+    pub fn keys(&self) -> Vec<String> {
+        let mut keys: Vec<(Instant, String)> = self.documents.iter().map(|d| (d.changed, d.key().clone())).collect();
+        keys.sort_by(|a, b| b.cmp(a));
+        keys.into_iter().map(|(_, key)| key).collect()
     }
 
     /// True for the first who asks since the document was last at rest: the caller must then work on it.

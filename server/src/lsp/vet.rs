@@ -74,7 +74,7 @@ impl Qualm {
             }
             let (report, mut progress) = watch::channel(Tally::default());
             let (worker, flag) = (session.clone(), stop.clone());
-            let work = tokio::task::spawn_blocking(move || run(&worker, &flag, &report));
+            let work = session.helpers.run(move || run(&worker, &flag, &report));
             if let Some(token) = token {
                 let ongoing = client.progress(token, "Vetting the workspace").with_percentage(0).with_cancel_button().begin().await;
                 while progress.changed().await.is_ok() {

@@ -7,9 +7,10 @@ use super::{
     document::{Stamp, shift},
     home::Home,
     publish::Out,
-    session::{Installed, Job, Session, lock},
+    session::{Installed, Job, Session, Snapshot, lock},
+    slate::Task,
 };
-use crate::workspace::Vetted;
+use crate::{files, scan::fault, workspace::Vetted};
 use qualm_engine::{Analysis, Cache, Finding, SourceFile, syntax};
 use std::{
     ops::Range,
@@ -35,7 +36,7 @@ const DEPENDENTS: Duration = Duration::from_millis(250);
 /// Sees to it that the document's answer gets up to date.
 pub fn wake(session: &Arc<Session>, key: &str) {
     if session.claim(key) {
-        tokio::spawn(drive(session.clone(), key.to_owned()));
+        session.runtime.spawn(drive(session.clone(), key.to_owned()));
     }
 }
 
@@ -45,23 +46,30 @@ async fn drive(session: Arc<Session>, key: String) {
         if behind {
             quiet(&session, &key).await;
         }
-        let Ok(permit) = session.slots.acquire().await else { return };
+        let care = session.wards.care(&key);
+        if let Some((delay, _)) = care {
+            while let Some(rest) = session.changed(&key).and_then(|changed| delay.checked_sub(changed.elapsed())) {
+                tokio::time::sleep(rest.max(QUIET)).await;
+            }
+        }
+        let needed = if care.is_some_and(|c| c.1) { session.slot_count } else { 1 };
+        let Ok(permit) = session.slots.acquire_many(needed).await else { return };
         let Some(job) = session.next_job(&key) else { return };
         let worker = session.clone();
-        let (job, outcome) = match tokio::task::spawn_blocking(move || {
+        let work = session.analysts.run(move || {
+            let noted = worker.slate.begin(Task::Vet, &job.snapshot.key, job.snapshot.stamp.version);
             let outcome = run(&worker, &job);
+            drop(noted);
             (job, outcome)
-        })
-        .await
-        {
-            Ok(done) => done,
-            Err(error) => {
-                tracing::error!("an analysis ended abnormally: {error}");
-                return;
-            }
-        };
+        });
+        // Panics are caught further in.
+        let Ok((job, outcome)) = work.await else { return };
         drop(permit);
         behind = matches!(outcome, Outcome::Cancelled);
+        if care.is_some() && matches!(outcome, Outcome::Done(..)) {
+            session.wards.survived(&key);
+            session.send(Out::Survived(key.clone()));
+        }
         settle(&session, job, outcome);
     }
 }
@@ -87,7 +95,7 @@ enum Outcome {
     /// An answer, and the text's tree.
     Done(Answer, Option<Tree>),
     /// It took too long altogether, or the engine panicked: an answer without findings.
-    Failed(Answer, &'static str),
+    Failed(Answer, String),
 }
 
 fn settle(session: &Arc<Session>, job: Job, outcome: Outcome) {
@@ -161,8 +169,7 @@ async fn judge_later(session: Arc<Session>, key: String, when: Instant) {
     let Some(pure) = answer.pure.clone() else { return };
     let Some(snapshot) = session.snapshot(&key) else { return };
     let worker = session.clone();
-    let made =
-        tokio::task::spawn_blocking(move || make(&worker, &snapshot, answer.stamp, pure, None, &answer.depends_on, &answer.home, true));
+    let made = session.errands.run(move || make(&worker, &snapshot, answer.stamp, pure, None, &answer.depends_on, &answer.home, true));
     let Ok(answer) = made.await else { return };
     if let Installed::Current { unasked } = session.install(&key, answer, None) {
         session.send(Out::Answer { key, unasked });
@@ -175,8 +182,7 @@ fn run(session: &Session, job: &Job) -> Outcome {
         Err(_) => {
             *lock(&job.snapshot.cache) = Cache::default();
             let home = job.before.as_ref().map_or_else(|| session.home(job.snapshot.path.as_deref()), |b| b.home.clone());
-            let answer = make(session, &job.snapshot, job.snapshot.stamp, Arc::default(), None, &[], &home, true);
-            Outcome::Failed(answer, "the analysis of this file failed; it is not vetted until it changes (please report this)")
+            unvetted(session, &job.snapshot, &home, "its analysis failed (please report this)")
         }
     }
 }
@@ -193,12 +199,16 @@ fn analyse(session: &Session, job: &Job) -> Outcome {
     if snapshot.path.as_deref().is_some_and(|p| home.workspace.config.excluded(p)) {
         return done(Vec::new(), None, &[], None);
     }
+    let length = snapshot.rope.len_bytes();
+    if length as u64 > files::MAX_FILE {
+        return unvetted(session, snapshot, &home, &format!("it is larger than {} MiB", files::MAX_FILE >> 20));
+    }
+    if let Some(why) = session.wards.refuses(&snapshot.key, Task::Vet, length, || String::from(&snapshot.rope)) {
+        return unvetted(session, snapshot, &home, &why);
+    }
     let text: Arc<str> = String::from(&snapshot.rope).into();
+    fault::in_text(&text);
     let foreign = home.foreign_in(snapshot);
-    let failed = |message| {
-        let answer = make(session, snapshot, snapshot.stamp, Arc::default(), None, &[], &home, true);
-        Outcome::Failed(answer, message)
-    };
     let mut cache = lock(&snapshot.cache);
     if !job.whole
         && let (Some(language), Some(tree), false) = (snapshot.language, &snapshot.tree, snapshot.tree_is_current)
@@ -214,7 +224,7 @@ fn analyse(session: &Session, job: &Job) -> Outcome {
             return Outcome::Done(Answer { quick: true, ..answer }, None);
         }
     }
-    let too_slow = "this file takes too long to analyse and is not vetted";
+    let too_slow = "it takes too long";
     let vetted = match snapshot.language {
         None => Vetted::Plain { path: name, text, foreign },
         Some(language) => {
@@ -228,7 +238,7 @@ fn analyse(session: &Session, job: &Job) -> Outcome {
             match tree {
                 Some(tree) => Vetted::Source(SourceFile { path: name, language, text, tree, foreign }),
                 None if cancelled() => return Outcome::Cancelled,
-                None if job.patient => return failed(too_slow),
+                None if job.patient => return unvetted(session, snapshot, &home, too_slow),
                 None => return Outcome::Slow(meanwhile(session, job)),
             }
         }
@@ -236,7 +246,7 @@ fn analyse(session: &Session, job: &Job) -> Outcome {
     let parsed = started.elapsed();
     let out_of_time = || started.elapsed() > PATIENCE;
     let Some(analysis) = home.analyse(&vetted, &mut cache, &|| cancelled() || out_of_time()) else {
-        return if cancelled() { Outcome::Cancelled } else { failed(too_slow) };
+        return if cancelled() { Outcome::Cancelled } else { unvetted(session, snapshot, &home, too_slow) };
     };
     drop(cache);
     if cancelled() {
@@ -258,6 +268,15 @@ fn analyse(session: &Session, job: &Job) -> Outcome {
     }
     tracing::debug!(?parsed, ?judged, told = ?started.elapsed(), "analysed");
     outcome
+}
+
+/// The answer for a text that is not vetted, which says so.
+fn unvetted(session: &Session, snapshot: &Snapshot, home: &Arc<Home>, why: &str) -> Outcome {
+    let mut answer = make(session, snapshot, snapshot.stamp, Arc::default(), None, &[], home, true);
+    let message = format!("not vetted: {why}");
+    answer.diagnostics = Arc::new(vec![convert::unvetted(&message)]);
+    answer.id = convert::fingerprint(&answer.diagnostics);
+    Outcome::Failed(answer, message)
 }
 
 /// The earlier findings where they are now. `None`: there are none yet.
@@ -305,7 +324,7 @@ fn with_kept(job: &Job, findings: &[Finding], broken: &[Range<usize>]) -> Option
 #[allow(clippy::too_many_arguments)]
 fn make(
     session: &Session,
-    snapshot: &super::session::Snapshot,
+    snapshot: &Snapshot,
     stamp: Stamp,
     pure: Arc<Vec<Finding>>,
     shown: Option<Vec<Finding>>,
@@ -334,9 +353,26 @@ fn make(
     }
 }
 
-/// Runs work on the engine for a request; `None` when it panicked or the session ends.
-pub async fn guarded<T: Send + 'static>(session: &Arc<Session>, work: impl FnOnce() -> T + Send + 'static) -> Option<T> {
-    let done = tokio::task::spawn_blocking(move || catch_unwind(AssertUnwindSafe(work)).ok()).await.ok()?;
+/// Runs work on the rewrites of a document for a request; `None` when it panicked, when such work was an earlier server's end,
+/// or when the session ends.
+pub async fn guarded<T: Send + 'static>(
+    session: &Arc<Session>,
+    snapshot: Snapshot,
+    work: impl FnOnce(Snapshot) -> T + Send + 'static,
+) -> Option<T> {
+    let worker = session.clone();
+    let done = session.helpers.run(move || {
+        let length = snapshot.rope.len_bytes();
+        if worker.wards.refuses(&snapshot.key, Task::Rewrite, length, || String::from(&snapshot.rope)).is_some() {
+            return None;
+        }
+        let _noted = worker.slate.begin(Task::Rewrite, &snapshot.key.clone(), snapshot.stamp.version);
+        Some(work(snapshot))
+    });
+    let done = match done.await {
+        Ok(None) => return None,
+        done => done.ok().flatten(),
+    };
     if done.is_none() && !session.panic_told.swap(true, Ordering::Relaxed) {
         session.send(Out::Warn("qualm: working out a rewrite failed; other functions go on (please report this)".into()));
     }

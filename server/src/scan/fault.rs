@@ -1,4 +1,7 @@
-//! A test aid: what an engine without faults no longer does has to be seen all the same. Only workers listen to it.
+//! A test aid: what an engine without faults no longer does has to be seen all the same. Only workers and the language
+//! server's child listen to it.
+
+use std::sync::LazyLock;
 
 /// Fails in a given way: `QUALM_TEST_FAULTS` is a list of `STEP:FAULT:FILE` with commas in between, where a step is
 /// `scan` or `fix`, a fault `abort`, `overflow`, `eat`, `spin` or `panic`, and a file is what a file's name ends with.
@@ -13,6 +16,15 @@ pub(super) fn here(step: &str, name: &str) {
         if file.is_some_and(|file| name.ends_with(file)) {
             fail(fault.unwrap_or_default());
         }
+    }
+}
+
+/// Fails as a text says: with `QUALM_TEST_FAULTS=text`, one that holds `qualm-test-abort`, or another of the faults.
+pub(crate) fn in_text(text: &str) {
+    static ON: LazyLock<bool> = LazyLock::new(|| std::env::var_os("QUALM_TEST_FAULTS").is_some_and(|v| v == "text"));
+    if *ON && let Some(at) = text.find("qualm-test-") {
+        let word = text[at + 11..].split(|c: char| !c.is_ascii_alphabetic()).next();
+        fail(word.unwrap_or_default());
     }
 }
 

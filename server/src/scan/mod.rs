@@ -5,7 +5,7 @@
 //! that dies, hangs or starves nothing but the file that did it.
 
 mod crew;
-mod fault;
+pub(crate) mod fault;
 mod wire;
 pub mod worker;
 

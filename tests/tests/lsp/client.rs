@@ -3,13 +3,12 @@
 use serde_json::{Value, json};
 use std::{
     collections::{BTreeMap, VecDeque},
+    io::{self, Read, Write},
     path::Path,
+    process::Stdio,
     time::Duration,
 };
-use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt, DuplexStream},
-    task::JoinHandle,
-};
+use tokio::sync::{mpsc, oneshot};
 
 /// How long anything may take in a test.
 pub const PATIENCE: Duration = Duration::from_secs(60);
@@ -60,10 +59,11 @@ pub fn uri(path: &Path) -> String {
 }
 
 pub struct Client {
-    write: DuplexStream,
-    read: DuplexStream,
-    frames: Frames,
-    server: JoinHandle<std::io::Result<u8>>,
+    write: Box<dyn Write + Send>,
+    read: mpsc::UnboundedReceiver<Value>,
+    server: oneshot::Receiver<io::Result<u8>>,
+    /// Of the process that was started, if one was.
+    pub pid: Option<u32>,
     next: i64,
     /// Notifications and requests of the server not looked at yet.
     pub inbox: VecDeque<Value>,
@@ -76,16 +76,42 @@ pub struct Client {
 }
 
 impl Client {
-    /// A server that has not been greeted.
+    /// A server in this process that has not been greeted.
     pub fn connect() -> Self {
-        let (write, input) = tokio::io::duplex(1 << 20);
-        let (output, read) = tokio::io::duplex(1 << 20);
-        let server = tokio::spawn(async move { qualm::lsp::serve(input, output, None).await });
+        let (input, write) = io::pipe().unwrap();
+        let (output, pipe) = io::pipe().unwrap();
+        let (ended, server) = oneshot::channel();
+        std::thread::spawn(move || ended.send(qualm::lsp::serve(input, pipe)));
+        Self::of(Box::new(write), output, server)
+    }
+
+    /// The command with arguments and variables, as an editor starts it, not greeted.
+    pub async fn spawn(arguments: &[&str], variables: &[(&str, &str)]) -> Self {
+        let mut command = super::lifecycle::qualm(arguments);
+        command.envs(variables.iter().copied()).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
+        let mut child = command.spawn().unwrap();
+        let (ended, server) = oneshot::channel();
+        let (write, output, pid) = (child.stdin.take().unwrap(), child.stdout.take().unwrap(), child.id());
+        std::thread::spawn(move || ended.send(child.wait().map(|status| status.code().map_or(255, |code| code as u8))));
+        Self { pid: Some(pid), ..Self::of(Box::new(write), output, server) }
+    }
+
+    fn of(write: Box<dyn Write + Send>, mut output: impl Read + Send + 'static, server: oneshot::Receiver<io::Result<u8>>) -> Self {
+        let (heard, read) = mpsc::unbounded_channel();
+        std::thread::spawn(move || {
+            let (mut frames, mut buffer) = (Frames::default(), [0; 1 << 14]);
+            while let Ok(read @ 1..) = output.read(&mut buffer) {
+                frames.push(&buffer[..read]);
+                while let Some(message) = frames.next() {
+                    let _ = heard.send(message);
+                }
+            }
+        });
         Self {
             write,
             read,
-            frames: Frames::default(),
             server,
+            pid: None,
             next: 0,
             inbox: VecDeque::new(),
             replies: BTreeMap::new(),
@@ -103,20 +129,35 @@ impl Client {
     pub async fn start_with(params: Value, settings: Value) -> Self {
         let mut client = Self::connect();
         client.settings = settings;
-        let answer = client.request("initialize", params).await;
-        client.capabilities = answer["capabilities"].clone();
-        client.notify("initialized", json!({})).await;
+        client.greet(params).await;
         client
     }
 
+    /// Greets the server with these `initialize` parameters.
+    pub async fn greet(&mut self, params: Value) {
+        let answer = self.request("initialize", params).await;
+        self.capabilities = answer["capabilities"].clone();
+        self.notify("initialized", json!({})).await;
+    }
+
+    /// Goes on answering the server for so long.
+    pub async fn listen_on(&mut self, time: Duration) {
+        let _ = tokio::time::timeout(time, async {
+            loop {
+                self.pump().await;
+            }
+        })
+        .await;
+    }
+
     pub async fn send(&mut self, message: Value) {
-        self.write.write_all(&frame(&message)).await.unwrap();
+        self.write.write_all(&frame(&message)).unwrap();
     }
 
     /// Sends without reading; several messages go in one write.
     pub async fn send_all(&mut self, messages: &[Value]) {
         let bytes: Vec<u8> = messages.iter().flat_map(frame).collect();
-        self.write.write_all(&bytes).await.unwrap();
+        self.write.write_all(&bytes).unwrap();
     }
 
     pub async fn notify(&mut self, method: &str, params: Value) {
@@ -169,26 +210,27 @@ impl Client {
                 _ => Value::Null,
             };
             let reply = json!({"jsonrpc": "2.0", "id": id, "result": result});
-            self.write.write_all(&frame(&reply)).await.unwrap();
+            self.write.write_all(&frame(&reply)).unwrap();
         }
         self.inbox.push_back(message);
     }
 
     async fn read_one(&mut self) -> Option<Value> {
-        let mut buffer = [0; 1 << 14];
-        loop {
-            if let Some(message) = self.frames.next() {
-                if message["method"] == "textDocument/publishDiagnostics" {
-                    self.latest.insert(message["params"]["uri"].as_str().unwrap().to_owned(), message["params"].clone());
-                }
-                return Some(message);
-            }
-            let read = self.read.read(&mut buffer).await.ok()?;
-            if read == 0 {
-                return None;
-            }
-            self.frames.push(&buffer[..read]);
+        let message = self.read.recv().await?;
+        if message["method"] == "textDocument/publishDiagnostics" {
+            self.latest.insert(message["params"]["uri"].as_str().unwrap().to_owned(), message["params"].clone());
         }
+        Some(message)
+    }
+
+    /// Sends bytes as they are.
+    pub fn send_raw(&mut self, bytes: &[u8]) {
+        self.write.write_all(bytes).unwrap();
+    }
+
+    /// The next message, whatever it is.
+    pub async fn next_message(&mut self) -> Value {
+        tokio::time::timeout(PATIENCE, self.read_one()).await.expect("the server is silent").expect("the server is gone")
     }
 
     /// The next message of the server with this method for which `wanted` holds; others before it are dropped.
@@ -219,7 +261,7 @@ impl Client {
             let Some(message) = message else { break };
             if message.get("method").is_some() && message.get("id").is_some() {
                 let reply = json!({"jsonrpc": "2.0", "id": message["id"], "result": null});
-                self.write.write_all(&frame(&reply)).await.unwrap();
+                self.write.write_all(&frame(&reply)).unwrap();
             }
             if message.get("method").is_none() {
                 self.replies.insert(message["id"].as_i64().unwrap_or(-1), message);

@@ -33,9 +33,9 @@ odd(1)  # finding
 ```
 "#;
 
-const PASTED: &str = "def fetch(url):\n    answer = odd(url)\n    if answer.ok:\n        return answer.json()\n    return None\n";
+pub const PASTED: &str = "def fetch(url):\n    answer = odd(url)\n    if answer.ok:\n        return answer.json()\n    return None\n";
 
-fn project() -> tempfile::TempDir {
+pub fn project() -> tempfile::TempDir {
     let folder = workspace();
     std::fs::write(folder.path().join(".qualm/rules/team/team-odd.md"), PEDANTIC).unwrap();
     let git = Command::new("git").args(["init", "-q"]).current_dir(folder.path()).status();
@@ -43,7 +43,7 @@ fn project() -> tempfile::TempDir {
     folder
 }
 
-fn insert(line: u32, text: &str) -> Value {
+pub fn insert(line: u32, text: &str) -> Value {
     let at = json!({"line": line, "character": 0});
     json!([{"range": {"start": at, "end": at}, "text": text}])
 }
@@ -140,6 +140,8 @@ async fn a_copy_of_ones_own_is_not_foreign() {
 
 #[tokio::test]
 async fn an_agents_hook_explains_what_came_in() {
+    // Built before the clock runs: what a hook tells is believed for some seconds.
+    super::lifecycle::qualm(&[]);
     let folder = project();
     let root = real(&folder);
     let (mut client, uri) = started("vscode", &root, "").await;
