@@ -505,6 +505,10 @@ pub struct Class {
     pub fields: Vec<Field>,
     /// Other statements of the class body (nested classes, calls).
     pub body: Vec<Stmt>,
+    /// Only a type (an interface, a type with a name): nothing of it is there when the program runs.
+    pub is_type: bool,
+    /// Only another name of this type.
+    pub alias: Option<ExprId>,
     /// The whole class.
     pub span: Span,
     /// The name.

@@ -269,13 +269,17 @@ impl Dumper<'_> {
     }
 
     fn class_head(&mut self, class: &Class) {
-        self.put("class");
+        self.put(if class.is_type { "type" } else { "class" });
         if let Some(name) = class.name {
             self.put(format_args!(" {name}"));
         }
         if !class.bases.is_empty() {
             self.put(" :");
             self.rest(&class.bases);
+        }
+        if let Some(alias) = class.alias {
+            self.put(" = ");
+            self.expr(alias);
         }
     }
 

@@ -141,7 +141,7 @@ impl Interp<'_> {
             }
             StmtKind::Class(id) => {
                 let value = self.class_value(u, *id, true);
-                if let Some(name) = u.class(*id).name {
+                if let Some(name) = u.class(*id).name.filter(|n| !u.class(*id).is_type || self.names_type(*n)) {
                     self.bind_name(name, value);
                 }
                 true
@@ -472,7 +472,7 @@ impl Interp<'_> {
         self.route_marks(&label, pos, handler);
         let entry = self.registrations.entry(handler).or_default();
         if entry.label.is_empty() {
-            *entry = Registration { params: route.params.clone(), tainted_params: route.tainted_params, returns: route.returns, label };
+            *entry = Registration::of(route, label);
         }
         self.roots.push(EntryPoint { func: func.clone() });
     }
@@ -493,7 +493,9 @@ impl Interp<'_> {
         if !define {
             return value;
         }
-        self.define_marks(c.name, c.name_span);
+        if !c.is_type {
+            self.define_marks(c.name, c.name_span);
+        }
         let mut prefixes = Vec::new();
         for d in &c.decorators {
             let v = self.expr(u, *d);

@@ -372,7 +372,16 @@ impl Interp<'_> {
         }
         let mut shape = Shape::default();
         let mut out = Value::default();
-        for p in parts {
+        let (path, slash) = (self.sink_bit("path"), self.sink_bit("slash"));
+        for (i, p) in parts.iter().enumerate() {
+            let glued;
+            // What holds no separator and has other text around it is no `..`.
+            let p = if p.taint & (path | slash) == path && (ends_inside(&shape.text) || parts.get(i + 1).is_some_and(begins_inside)) {
+                glued = Value { taint: p.taint & !path, ..p.clone() };
+                &glued
+            } else {
+                p
+            };
             match (&p.lit, &p.shape) {
                 (Some(Lit::Str(s)), _) => push_text(&mut shape.text, s),
                 (Some(Lit::Int(i)), _) => push_text(&mut shape.text, &i.to_string()),
@@ -455,4 +464,17 @@ fn push_text(to: &mut String, text: &str) {
     if to.len() < MAX_SHAPE {
         to.push_str(text);
     }
+}
+
+/// Whether what is put behind this text goes on with a name in a path.
+fn ends_inside(text: &str) -> bool {
+    text.chars().next_back().is_some_and(|c| !matches!(c, '/' | '\\' | '\0' | '.'))
+}
+
+/// Whether a text goes on with the name before it.
+fn begins_inside(v: &Value) -> bool {
+    v.as_str()
+        .or(v.shape.as_ref().map(|s| s.text.as_str()))
+        .and_then(|t| t.chars().find(|c| *c != '.'))
+        .is_some_and(|c| !matches!(c, '/' | '\\' | '\0'))
 }

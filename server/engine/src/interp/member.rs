@@ -1,82 +1,12 @@
 //! Names, members, elements and types: how values get their access paths, and how sources enter.
 
-use super::{Callee, Flow, FuncRef, Interp, Key, Note, Object, Pos, Value, exec::U};
+use super::{Callee, Flow, FuncRef, Interp, Key, Note, Object, Pos, Value};
 use crate::{
-    ir::{ExprId, ExprKind, Lit, Sym, sym},
+    ir::{ExprKind, Lit, Sym, sym},
     rules::Source,
 };
 use rustc_hash::FxHashSet;
 use std::sync::Arc;
-
-/// Annotations that rule out hostile text: numbers, booleans, dates, identifiers with a fixed form.
-/// Types that say nothing about what a value may hold.
-const PLAIN_TYPES: &[&str] = &[
-    "str",
-    "bytes",
-    "bytearray",
-    "object",
-    "list",
-    "dict",
-    "set",
-    "tuple",
-    "string",
-    "any",
-    "unknown",
-    "String",
-    "Object",
-    "Array",
-    "Record",
-    "typing.Any",
-    "typing.Text",
-    "typing.AnyStr",
-    "typing.List",
-    "typing.Dict",
-    "typing.Sequence",
-    "typing.Iterable",
-    "typing.Mapping",
-    "typing.Tuple",
-    "typing.Set",
-    "Any",
-];
-
-const HARMLESS_TYPES: &[&str] = &[
-    "int",
-    "float",
-    "bool",
-    "number",
-    "boolean",
-    "bigint",
-    "uuid.UUID",
-    "datetime.datetime",
-    "datetime.date",
-    "Date",
-    "decimal.Decimal",
-    "pydantic.UUID4",
-    "pydantic.PositiveInt",
-    "pydantic.NonNegativeInt",
-    "pydantic.EmailStr",
-    "enum.Enum",
-];
-/// Type constructors that stand for their first argument.
-const WRAPPERS: &[&str] = &[
-    "Optional",
-    "Annotated",
-    "List",
-    "Sequence",
-    "Iterable",
-    "Set",
-    "list",
-    "set",
-    "Promise",
-    "Awaitable",
-    "Readonly",
-    "Partial",
-    "Final",
-    "ClassVar",
-    "Required",
-    "NonNullable",
-    "Array",
-];
 
 /// Objects that are there without an import.
 const PLATFORM: &[&str] = &[
@@ -141,7 +71,7 @@ impl Interp<'_> {
         value.doubt_less(self.env.promised(place));
     }
 
-    fn take_cleared(&self, value: &mut Value, cleared: u64) {
+    pub(super) fn take_cleared(&self, value: &mut Value, cleared: u64) {
         if cleared != 0 {
             value.taint &= !cleared;
             if cleared & self.size_bit() != 0 || value.taint == 0 {
@@ -206,7 +136,7 @@ impl Interp<'_> {
             if let Some(class) = object.class.clone()
                 && let Some(v) = self.method(&class, owner, name)
             {
-                return v;
+                return self.part_of(owner, place, v);
             }
         }
         if let Callee::Class(class) = &owner.callee {
@@ -295,23 +225,7 @@ impl Interp<'_> {
             }
             return Some(Value { callee: Callee::Func(func), ..Value::default() });
         }
-        if let Some(f) = c.fields.iter().find(|f| f.name == name) {
-            let mut v = Value::default();
-            if let Some(x) = f.value {
-                match &unit.expr(x).kind {
-                    ExprKind::Lit(l) => v.lit = Some(l.clone()),
-                    ExprKind::Func(id) => {
-                        v.callee = Callee::Func(Arc::new(FuncRef::method(class, *id, Some(this.clone()))));
-                    }
-                    _ => {}
-                }
-            }
-            if let Some(t) = f.ty {
-                self.apply_type(&unit, t, &mut v);
-            }
-            return Some(v);
-        }
-        None
+        c.fields.iter().find(|f| f.name == name).map(|f| self.field_value(class, f, this))
     }
 
     /// `owner[key]`.
@@ -333,6 +247,9 @@ impl Interp<'_> {
             _ => {}
         }
         let owner = self.force(owner);
+        if let Some(named) = self.type_alias(&owner, key) {
+            return named;
+        }
         let mut value = self.element(&owner);
         if value.path.is_empty() {
             value.path = self.member_path(owner.path, sym("[]"));
@@ -357,77 +274,6 @@ impl Interp<'_> {
         }
         value.derive(owner);
         value
-    }
-
-    /// Gives a value the path of its declared type.
-    pub(super) fn apply_type(&mut self, u: U<'_>, ty: ExprId, value: &mut Value) {
-        if let Some(path) = self.type_path(u, ty, 0).filter(|p| !PLAIN_TYPES.contains(&p.as_str())) {
-            if HARMLESS_TYPES.contains(&path.as_str()) {
-                value.taint &= self.size_bit();
-                value.path = path;
-                value.typed = true;
-                return;
-            }
-            if value.path.is_empty() || value.path.ends_with(')') || !value.typed {
-                value.path = path;
-                value.typed = true;
-            }
-        }
-        if value.object.is_none()
-            && let Some(class) = self.type_class(u, ty)
-        {
-            let instance = self.instance(&class);
-            if value.taint == 0 {
-                value.object = instance.object;
-            }
-        }
-    }
-
-    /// Whether a declared type rules out hostile text.
-    pub(super) fn harmless_type(&mut self, u: U<'_>, ty: ExprId) -> bool {
-        self.type_path(u, ty, 0).is_some_and(|p| HARMLESS_TYPES.contains(&p.as_str()))
-    }
-
-    fn type_class(&mut self, u: U<'_>, ty: ExprId) -> Option<Arc<super::value::ClassRef>> {
-        let ExprKind::Name(name) = u.expr(ty).kind else { return None };
-        let v = self.name(name);
-        match self.force(&v).callee {
-            Callee::Class(c) => Some(c),
-            _ => None,
-        }
-    }
-
-    fn type_path(&mut self, u: U<'_>, ty: ExprId, depth: u32) -> Option<Sym> {
-        if depth > 4 {
-            return None;
-        }
-        match &u.expr(ty).kind {
-            ExprKind::Name(_) | ExprKind::Member { .. } => {
-                let path = self.expr(u, ty).path;
-                (!path.is_empty()).then_some(path)
-            }
-            ExprKind::Index { object, index } => {
-                let outer = self.type_path(u, *object, depth + 1)?;
-                let short = outer.rsplit('.').next().unwrap_or_default();
-                if WRAPPERS.contains(&short) {
-                    let first = match &u.expr(*index).kind {
-                        ExprKind::List(items) => *items.first()?,
-                        _ => *index,
-                    };
-                    return self.type_path(u, first, depth + 1);
-                }
-                Some(outer)
-            }
-            ExprKind::Binary { left, right, .. } => {
-                // `T | None`
-                match u.expr(*left).kind {
-                    ExprKind::Lit(_) => self.type_path(u, *right, depth + 1),
-                    _ => self.type_path(u, *left, depth + 1),
-                }
-            }
-            ExprKind::Await(x) => self.type_path(u, *x, depth + 1),
-            _ => None,
-        }
     }
 }
 

@@ -7,6 +7,7 @@
 
 mod call;
 mod condition;
+mod declared;
 mod exec;
 mod expr;
 mod guard;
@@ -24,7 +25,7 @@ use crate::{
     analysis::{Limit, Limits, Module, Project},
     ir::{ExprId, Span, Sym, Unit, sym},
     lang::Language,
-    rules::{Models, RuleSet, SinkBits, SourceBits},
+    rules::{Models, Pattern, Route, RuleSet, SinkBits, SourceBits},
 };
 use rustc_hash::{FxHashMap, FxHashSet};
 use std::sync::Arc;
@@ -77,6 +78,31 @@ pub(crate) struct Registration {
     pub returns: Option<SinkBits>,
     /// `METHOD /path`.
     pub label: String,
+    /// See [`crate::rules::Route::placeholders`].
+    pub placeholders: Arc<[(Pattern, SinkBits)]>,
+}
+
+impl Registration {
+    /// What a route says, registered as `METHOD /path`.
+    pub(crate) fn of(route: &Route, label: String) -> Self {
+        let Route { params, tainted_params, returns, placeholders, .. } = route;
+        Registration {
+            params: params.clone(),
+            tainted_params: *tainted_params,
+            returns: *returns,
+            label,
+            placeholders: placeholders.clone(),
+        }
+    }
+
+    /// What a parameter cannot be that is a part of the route's path.
+    pub(crate) fn cleared(&self, param: Sym) -> SinkBits {
+        self.placeholders.iter().fold(0, |bits, (pattern, clears)| {
+            let named =
+                |regex: &regex::Regex| regex.captures_iter(&self.label).any(|c| c.name("name").is_some_and(|n| *param == *n.as_str()));
+            if pattern.regex().is_some_and(named) { bits | clears } else { bits }
+        })
+    }
 }
 
 /// An entry point that is evaluated after the top level.

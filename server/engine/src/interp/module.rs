@@ -150,7 +150,7 @@ impl Interp<'_> {
                     }
                 }
                 StmtKind::Class(id) => {
-                    if let Some(name) = unit.class(id).name {
+                    if let Some(name) = unit.class(id).name.filter(|n| !unit.class(id).is_type || self.names_type(*n)) {
                         let value = self.class_value(unit, id, false);
                         self.env.set(name, value);
                     }
@@ -159,6 +159,11 @@ impl Interp<'_> {
             }
         }
         self.globals_dirty = true;
+    }
+
+    /// Whether nothing but a type has this name: types and values may share one.
+    pub(super) fn names_type(&self, name: Sym) -> bool {
+        self.env.own(name).is_none_or(|v| matches!(&v.callee, Callee::Class(c) if c.unit.class(c.class).is_type))
     }
 
     /// The module's variables as the functions of the module see them.

@@ -79,7 +79,7 @@ impl Lint<'_> {
     fn kinds(&mut self) {
         let rules = self.rules;
         // What the interpreter looks for by itself.
-        let mut has_sink: SinkBits = self.bits(&["prototype", "size"]);
+        let mut has_sink: SinkBits = self.bits(&["prototype", "size", "slash"]);
         let (mut sinks, mut cleared): (Vec<(SinkBits, EntryIx)>, Vec<(SinkBits, EntryIx)>) = (Vec::new(), Vec::new());
         let everything = !self.bits(&["size"]);
         for models in rules.models.values() {
@@ -88,6 +88,7 @@ impl Lint<'_> {
                 sinks.extend(r.routes.iter().filter_map(|r| Some((r.returns?, r.entry))));
                 cleared.extend(r.sanitizers.iter().map(|s| (s.clears, s.entry)));
                 cleared.extend(r.guards.iter().map(|g| (g.clears, g.entry)));
+                cleared.extend(r.constraints.iter().map(|c| (c.clears, c.entry)));
                 cleared.extend(r.sources.iter().map(|s| (s.safe_for, s.entry)));
             }
             for r in models.members.values().chain(models.any_members.values()).chain(models.prefixes.values()) {
@@ -185,6 +186,10 @@ impl Lint<'_> {
         for m in &roles.marks {
             twice.extend(once(format!("mark{}{:?}", m.kind, m.when), m.entry, &mut seen).map(|_| m.entry));
             entries.push((m.entry, &m.when, None));
+        }
+        for c in &roles.constraints {
+            twice.extend(once(format!("constraint{}{:?}{:?}", c.clears, c.pattern, c.when), c.entry, &mut seen).map(|_| c.entry));
+            entries.push((c.entry, &c.when, c.pattern.as_ref()));
         }
         entries.extend(roles.states.iter().map(|s| (s.entry, &s.when[..], None)));
         entries.extend(roles.propagates.iter().map(|p| (p.entry, &[][..], Some(&p.from))));

@@ -1,9 +1,9 @@
 //! From files to tables. A file with a mistake is left out whole and reported; the others are used.
 
 use super::{
-    App, CallRoles, Change, Clause, Condition, Const, Destination, Entry, EntryIx, FixSpec, Guard, Invoke, Mark, MemberRoles, Missing,
-    Models, ParamType, PathSet, Pattern, Propagate, Recipe, Route, Rule, RuleKind, RuleSet, Sanitizer, Scope, Selector, Sink, SinkBits,
-    Snippets, Source, SourceBits, Subject, Test, TextPlace, markdown, paths, raw,
+    App, CallRoles, Change, Clause, Condition, Const, Constraint, Destination, Entry, EntryIx, FixSpec, Guard, Invoke, Mark, MemberRoles,
+    Missing, Models, ParamType, PathSet, Pattern, Propagate, Recipe, Route, Rule, RuleKind, RuleSet, Sanitizer, Scope, Selector, Sink,
+    SinkBits, Snippets, Source, SourceBits, Subject, Test, TextPlace, TypeKind, markdown, paths, raw,
 };
 use crate::{
     finding::{Confidence, Persona},
@@ -181,7 +181,7 @@ impl Loader {
             loader.set.models.insert(family, Models::default());
         }
         // Kinds that the interpreter itself knows.
-        for kind in ["html", "size", "prototype"] {
+        for kind in ["html", "size", "prototype", "slash"] {
             let _ = loader.sink_kind(kind);
         }
         for kind in ["request", "stored", "param"] {
@@ -324,10 +324,55 @@ impl Loader {
             Ok(())
         });
         each!("param", m.param, |me: &mut Self, p: &raw::Param, entry: EntryIx| {
+            let ty = match (&p.ty, p.data) {
+                (Some(ty), None) => sym(ty),
+                (None, Some(false)) => Sym::default(),
+                _ => return Err("`type` is needed, or `data = false`".to_string()),
+            };
             for models in me.family(families) {
-                models.params.push(ParamType { entry, name: sym(&p.name), with: p.with.iter().map(|w| sym(w)).collect(), ty: sym(&p.ty) });
+                for name in p.name.to_vec() {
+                    models.params.push(ParamType { entry, name: sym(&name), with: p.with.iter().map(|w| sym(w)).collect(), ty });
+                }
             }
             Ok(())
+        });
+        each!("type", m.types, |me: &mut Self, t: &raw::Type, entry: EntryIx| {
+            let kind = match t.kind.as_str() {
+                "form" => TypeKind::Form,
+                "plain" => TypeKind::Plain,
+                "object" => TypeKind::Object,
+                "inner" => TypeKind::Inner,
+                "list" => TypeKind::List,
+                "choice" => TypeKind::Choice,
+                "annotated" => TypeKind::Annotated,
+                "record" => TypeKind::Record,
+                other => {
+                    return Err(format!(
+                        "unknown kind of type `{other}`; known: form, plain, object, inner, list, choice, annotated, record"
+                    ));
+                }
+            };
+            let set = paths::expand(&t.path.to_vec())?;
+            for models in me.family(families) {
+                models.types.extend(set.exact.iter().map(|p| (*p, (kind, entry))));
+                models.type_names.extend(set.members.iter().map(|p| (*p, (kind, entry))));
+            }
+            Ok(())
+        });
+        each!("validator", m.validator, |me: &mut Self, v: &raw::Validator, entry: EntryIx| {
+            let set = paths::expand(&v.decorator.to_vec())?;
+            for models in me.family(families) {
+                models.validators.extend(set.exact.iter().map(|p| (*p, entry)));
+            }
+            Ok(())
+        });
+        each!("constraint", m.constraint, |me: &mut Self, c: &raw::Constraint, entry: EntryIx| {
+            if c.clears.is_empty() == c.pattern.is_none() {
+                return Err("`clears` is needed, or `pattern`".to_string());
+            }
+            let pattern = c.pattern.as_ref().map(selector);
+            let constraint = Constraint { entry, clears: me.clears(&c.clears)?, pattern, when: me.conditions(&c.when)? };
+            me.calls(families, &c.call, |r| r.constraints.push(constraint.clone()))
         });
         each!("sink", m.sink, |me: &mut Self, s: &raw::Sink, entry: EntryIx| {
             some(&[&s.call, &s.assign], "call or assign")?;
@@ -408,6 +453,12 @@ impl Loader {
                 params: r.params.iter().map(|p| sym(p)).collect(),
                 tainted_params: r.tainted_params,
                 returns: r.returns.as_deref().map(|k| me.sink_kind(k)).transpose()?,
+                placeholders: r
+                    .placeholder
+                    .iter()
+                    .map(|p| Ok((me.pattern(&p.regex)?, me.clears(&p.clears)?)))
+                    .collect::<Result<Vec<_>, Wrong>>()?
+                    .into(),
             };
             me.calls(families, &r.call, |c| c.routes.push(route.clone()))?;
             let set = paths::expand(&r.decorator.to_vec())?;
@@ -723,6 +774,7 @@ impl Loader {
             let heads =
                 models.members.iter().filter(|(_, r)| r.sources.iter().any(|s| s.bits == request)).filter_map(|(p, _)| p.rsplit_once('.'));
             // A handler of a class is no request, though it holds one: its methods are given the whole of it.
+            models.owners = owners(models);
             models.carriers = heads.filter(|(head, _)| !head.ends_with("Handler")).map(|(head, _)| sym(head)).collect();
         }
         self.set.taint_rules = vec![Vec::new(); 64];
@@ -733,6 +785,14 @@ impl Loader {
         }
         (self.set, self.errors)
     }
+}
+
+/// The paths of which something is known.
+fn owners(models: &Models) -> rustc_hash::FxHashSet<Sym> {
+    let members = models.calls.keys().chain(models.members.keys()).filter_map(|p| Some(sym(p.rsplit_once('.')?.0)));
+    let whole = models.prefixes.keys().chain(models.call_prefixes.keys()).chain(models.types.keys()).copied();
+    let types = models.returns.values().map(|(ty, _)| *ty).chain(models.params.iter().map(|p| p.ty));
+    members.chain(whole).chain(types).chain(models.calls.keys().copied()).chain(models.members.keys().copied()).collect()
 }
 
 /// Where the signature of a function is known, an argument is the same by position and by name.
@@ -749,12 +809,14 @@ fn name_arguments(models: &mut Models) {
         roles.propagates.iter_mut().for_each(|p| name(&mut p.from));
         roles.routes.iter_mut().filter_map(|r| r.path_arg.as_mut()).for_each(name);
         roles.clauses.iter_mut().filter_map(|c| c.report.as_mut()).for_each(name);
+        roles.constraints.iter_mut().filter_map(|c| c.pattern.as_mut()).for_each(name);
         let conditions = roles.sinks.iter_mut().map(|x| &mut x.when);
         let conditions = conditions.chain(roles.sources.iter_mut().map(|x| &mut x.when));
         let conditions = conditions.chain(roles.sanitizers.iter_mut().map(|x| &mut x.when));
         let conditions = conditions.chain(roles.guards.iter_mut().map(|x| &mut x.when));
         let conditions = conditions.chain(roles.states.iter_mut().map(|x| &mut x.when));
         let conditions = conditions.chain(roles.marks.iter_mut().map(|x| &mut x.when));
+        let conditions = conditions.chain(roles.constraints.iter_mut().map(|x| &mut x.when));
         for condition in conditions.chain(roles.clauses.iter_mut().map(|x| &mut x.when)).flatten() {
             if let Condition::Arg { selector, .. } = condition {
                 name(selector);

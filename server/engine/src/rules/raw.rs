@@ -96,6 +96,12 @@ pub(super) struct Model {
     pub state: Vec<Returns>,
     #[serde(default)]
     pub signature: Vec<Signature>,
+    #[serde(default, rename = "type")]
+    pub types: Vec<Type>,
+    #[serde(default)]
+    pub constraint: Vec<Constraint>,
+    #[serde(default)]
+    pub validator: Vec<Validator>,
     #[serde(default)]
     pub route: Vec<Route>,
     #[serde(default)]
@@ -178,11 +184,39 @@ pub(super) struct Alias {
 #[serde(deny_unknown_fields)]
 pub(super) struct Param {
     pub untested: Option<String>,
-    pub name: String,
+    pub name: Many<String>,
     #[serde(default)]
     pub with: Vec<String>,
     #[serde(rename = "type")]
-    pub ty: String,
+    pub ty: Option<String>,
+    pub data: Option<bool>,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Type {
+    pub untested: Option<String>,
+    pub path: Many<String>,
+    pub kind: String,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Validator {
+    pub untested: Option<String>,
+    pub decorator: Many<String>,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Constraint {
+    pub untested: Option<String>,
+    pub call: Many<String>,
+    #[serde(default)]
+    pub clears: Vec<String>,
+    pub pattern: Option<Selector>,
+    #[serde(default)]
+    pub when: Vec<Condition>,
 }
 
 #[derive(Clone, Debug, Deserialize)]
@@ -259,6 +293,15 @@ pub(super) struct Route {
     #[serde(default)]
     pub tainted_params: bool,
     pub returns: Option<String>,
+    #[serde(default)]
+    pub placeholder: Vec<Placeholder>,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Placeholder {
+    pub regex: String,
+    pub clears: Vec<String>,
 }
 
 #[derive(Clone, Debug, Deserialize)]

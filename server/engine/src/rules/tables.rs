@@ -249,6 +249,41 @@ pub struct Route {
     pub tainted_params: bool,
     /// Sink kind of the returned string.
     pub returns: Option<SinkBits>,
+    /// Parts of the route's path that become parameters: what they cannot be, by their form. The group `name` is the parameter's.
+    pub placeholders: Arc<[(Pattern, SinkBits)]>,
+}
+
+/// What a declared type says of a value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TypeKind {
+    /// No hostile text can be one: numbers, dates, identifiers with a fixed form, enumerations.
+    Form,
+    /// Nothing.
+    Plain,
+    /// It is given by a framework and no data; what is read from it may be.
+    Object,
+    /// What its first argument says.
+    Inner,
+    /// Its elements are what its first argument says.
+    List,
+    /// One of the constants that it lists.
+    Choice,
+    /// What its first argument says, within the constraints that follow.
+    Annotated,
+    /// Classes that derive from it check what they are made of.
+    Record,
+}
+
+/// What a call in a declaration (a default, an annotation, a decorator) rules out of what is declared with it.
+#[derive(Clone, Debug)]
+#[allow(missing_docs)]
+pub struct Constraint {
+    /// Where it stands.
+    pub entry: EntryIx,
+    pub clears: SinkBits,
+    /// The regular expression that it must match.
+    pub pattern: Option<Selector>,
+    pub when: Vec<Condition>,
 }
 
 /// A fact about the file.
@@ -288,6 +323,7 @@ pub struct CallRoles {
     pub states: Vec<State>,
     pub routes: Vec<Route>,
     pub marks: Vec<Mark>,
+    pub constraints: Vec<Constraint>,
     pub clauses: Vec<Clause>,
     /// Framework name if the call creates an application.
     pub app: Option<(Sym, EntryIx)>,
@@ -318,6 +354,7 @@ pub struct ParamType {
     pub entry: EntryIx,
     pub name: Sym,
     pub with: Vec<Sym>,
+    /// Empty: nothing but that it is an object and no data.
     pub ty: Sym,
 }
 
@@ -353,6 +390,14 @@ pub struct Models {
     /// The same of `*.name` methods.
     pub method_signatures: FxHashMap<Sym, Arc<[Sym]>>,
     pub params: Vec<ParamType>,
+    /// Declared types, by path.
+    pub types: FxHashMap<Sym, (TypeKind, EntryIx)>,
+    /// `*.name`: types of modules that nothing is known of.
+    pub type_names: FxHashMap<Sym, (TypeKind, EntryIx)>,
+    /// Decorators of methods that check the fields they name.
+    pub validators: FxHashMap<Sym, EntryIx>,
+    /// Paths of which something is known: their members, calls of them or on them.
+    pub owners: FxHashSet<Sym>,
     /// `assign` clauses by name of the target.
     pub named_assigns: Vec<(Pattern, Clause)>,
     pub import_marks: FxHashMap<Sym, Vec<Mark>>,

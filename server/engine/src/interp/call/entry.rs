@@ -95,58 +95,65 @@ impl Interp<'_> {
             }
             let pos = self.pos(p.span);
             let mut v = Value::default();
-            let mut harmless = false;
+            let mut declared = p.ty.map(|t| self.declared(u, t, 0)).unwrap_or_default();
+            (v.path, v.typed) = (declared.path, !declared.path.is_empty());
             let mut injected = false;
-            if let Some(t) = p.ty {
-                self.apply_type(u, t, &mut v);
-                harmless = self.harmless_type(u, t);
-            }
-            if let Some(d) = p.default {
-                let d = self.expr(u, d);
-                injected = d.path.ends_with("Depends") || d.path.ends_with("Security") || d.path.ends_with("BackgroundTasks");
+            if let Some(x) = p.default {
+                let d = self.expr(u, x);
+                injected = self.is_injection(u, x);
+                declared.keeps &= !self.constraint(u, x);
                 if v.path.is_empty() && !injected {
-                    v.path = d.path;
-                    v.typed = d.typed;
+                    (v.path, v.typed) = (d.path, d.typed);
                 }
             }
-            for d in &p.decorators {
-                let d = self.expr(u, *d);
-                if v.path.is_empty() {
-                    v.path = d.path;
-                }
-                if let Some(t) = d.path.strip_suffix("()") {
-                    v.path = sym(t);
+            for x in &p.decorators {
+                let d = self.expr(u, *x);
+                declared.keeps &= !self.constraint(u, *x);
+                let path = d.path.strip_suffix("()").map_or(d.path, sym);
+                let enters = self.setup.models.members.get(&path).is_some_and(|r| !r.sources.is_empty());
+                if v.path.is_empty() || enters && !declared.object {
+                    v.path = path;
                 }
             }
+            let harmless = self.is_harmless(&declared);
             if let Some(r) = registration {
                 if let Some(t) = r.params.get(i - skip).filter(|t| !t.is_empty()) {
-                    if v.path.is_empty() || !v.typed {
+                    if v.path.is_empty() || !v.typed || !self.setup.models.owners.contains(&v.path) {
                         v.path = *t;
                         v.typed = true;
                     }
-                } else if r.tainted_params && !(harmless || injected || v.typed && is_framework_type(v.path)) {
+                } else if r.tainted_params && !(harmless || injected || declared.object) {
                     let request = self.setup.rules.source_kinds.iter().position(|k| *k == "request").map_or(0, |b| 1 << b);
                     v.taint = self.all_bits();
                     v.sources = request;
                     v.flow = Some(Flow::then(None, pos, Note::Source(p.name.unwrap_or_else(|| sym("parameter")))));
                 }
+                if let Some(n) = p.name {
+                    declared.keeps &= !r.cleared(n);
+                }
             }
+            let mut object = declared.object || declared.class.is_some();
             if v.path.is_empty()
                 && let Some(n) = p.name
             {
-                let known = self.setup.models.params.iter().find(|t| t.name == n && t.with.iter().all(|w| names.contains(w)));
-                if let Some(t) = known {
+                let mut known = self.setup.models.params.iter().filter(|t| t.name == n && t.with.iter().all(|w| names.contains(w)));
+                if let Some(t) = known.clone().find(|t| !t.ty.is_empty()).or_else(|| known.next()) {
                     self.setup.rules.used(t.entry);
                     v.path = t.ty;
-                    v.typed = true;
+                    v.typed = !t.ty.is_empty();
+                    object |= t.ty.is_empty();
                 }
             }
-            if v.taint == 0 && self.param_source != 0 && !harmless && !v.typed && registration.is_none() && !is_request_like(p.name) {
+            if v.taint == 0 && self.param_source != 0 && !(harmless || v.typed || object) && registration.is_none() {
                 v.taint = self.all_bits();
                 v.sources = self.param_source;
                 v.flow = Some(Flow::then(None, pos, Note::Source(p.name.unwrap_or_else(|| sym("parameter")))));
             }
             v = self.of_path(v, pos);
+            if harmless {
+                v.clear(!0);
+            }
+            self.declare(&declared, &mut v);
             if p.kind == ParamKind::Rest {
                 let mut o = Object::default();
                 o.add(&v);
@@ -155,41 +162,4 @@ impl Interp<'_> {
             self.bind_quietly(u, &p.pattern, v);
         }
     }
-}
-
-/// Parameters typed by a framework object are not data.
-fn is_framework_type(path: Sym) -> bool {
-    path.contains("Request")
-        || path.contains("Response")
-        || path.contains("Session")
-        || path.contains("BackgroundTasks")
-        || path.contains("Connection")
-}
-
-/// Names that stand for framework objects rather than data.
-fn is_request_like(name: Option<Sym>) -> bool {
-    name.is_some_and(|n| {
-        matches!(
-            n.as_str(),
-            "self"
-                | "cls"
-                | "this"
-                | "next"
-                | "done"
-                | "callback"
-                | "cb"
-                | "app"
-                | "db"
-                | "conn"
-                | "cursor"
-                | "session"
-                | "logger"
-                | "request"
-                | "req"
-                | "res"
-                | "response"
-                | "reply"
-                | "ctx"
-        )
-    })
 }

@@ -114,6 +114,9 @@ impl<'a> Interp<'a> {
             }
             Callee::Class(c) => {
                 let c = c.clone();
+                if let Some(v) = self.chosen(&c, &args) {
+                    return v;
+                }
                 let mut this = self.instance(&c);
                 let constructor = [sym("__init__"), sym("constructor")].into_iter().find_map(|n| {
                     let unit = c.unit.clone();
@@ -126,15 +129,7 @@ impl<'a> Interp<'a> {
                         this = after;
                     }
                 } else {
-                    // Data classes and models keep what they are given.
-                    let mut object = this.object.as_deref().cloned().unwrap_or_default();
-                    for a in &args {
-                        match a.name {
-                            Some(n) => object.set(super::Key::Str(n), a.value.clone()),
-                            None => object.add(&a.value),
-                        }
-                    }
-                    this.object = Some(Arc::new(object));
+                    this = self.new_record(&c, &args);
                 }
                 if let Some(n) = c.unit.class(c.class).name
                     && c.module == 0

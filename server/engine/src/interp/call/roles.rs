@@ -167,12 +167,7 @@ impl<'a> Interp<'a> {
                     self.register(&f, route, label.clone(), site.span);
                 } else if f.module == 0 {
                     self.setup.rules.used(route.entry);
-                    let registration = Registration {
-                        params: route.params.clone(),
-                        tainted_params: route.tainted_params,
-                        returns: route.returns,
-                        label: label.clone(),
-                    };
+                    let registration = Registration::of(route, label.clone());
                     let handler = (f.item, f.func.0);
                     let pos = self.pos(span);
                     self.record.facts.routes.push(RouteFact { pos, handler });

@@ -31,7 +31,7 @@ const GENERAL: &str = "<>'\"`;&|$\\(){}[]\n\r";
 
 /// How a pattern is laid over a text.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Over {
+pub(in crate::interp) enum Over {
     /// The whole text must match.
     Whole,
     /// A beginning of the text must match.
@@ -89,7 +89,7 @@ fn parse(pattern: &str) -> Option<Hir> {
 
 impl Interp<'_> {
     /// The kinds for which a text that matches (or does not match) a pattern is harmless.
-    pub(super) fn pattern_clears(&self, pattern: &str, over: Over, truth: bool) -> SinkBits {
+    pub(in crate::interp) fn pattern_clears(&self, pattern: &str, over: Over, truth: bool) -> SinkBits {
         let local = pattern.starts_with("^\\/(?!") || pattern.starts_with("^/(?!") || pattern.starts_with("^\\/(?:(?!");
         if local && truth {
             // `^/(?!/)`: a path on the own site.

@@ -13,7 +13,7 @@ use crate::{
     ir::{Arg, ExprId, ExprKind, Lit, Op, Sym, sym},
     rules::{Selector, SinkBits},
 };
-use language::Over;
+pub(super) use language::Over;
 
 /// Names of checks whose code is not at hand. Their answer is not proof: what they let pass is doubted less, not believed.
 const CHECKERS: &[&str] = &["valid", "allow", "safe", "sanit", "permit", "whitelist", "trusted", "verif", "is_ok", "isok", "authori"];

@@ -22,6 +22,8 @@ pub(super) fn class(l: &mut Lowering<'_>, node: Node<'_>) -> ClassId {
         methods: Vec::new(),
         fields: Vec::new(),
         body: Vec::new(),
+        is_type: false,
+        alias: None,
         span: l.span(node),
         name_span: l.span(name.unwrap_or(node)),
     };
@@ -87,6 +89,79 @@ pub(super) fn class(l: &mut Lowering<'_>, node: Node<'_>) -> ClassId {
     }
     l.unit.classes.push(class);
     ClassId(l.unit.classes.len() as u32 - 1)
+}
+
+/// An interface, or a type that is given a name. `None` where nothing is known of the type.
+pub(super) fn named_type(l: &mut Lowering<'_>, node: Node<'_>) -> Option<ClassId> {
+    let mut class = type_class(l, node);
+    let name = field(node, "name")?;
+    (class.name, class.name_span) = (Some(l.symbol(name)), l.span(name));
+    if node.kind() == "interface_declaration" {
+        for extended in l.children(node).into_iter().filter(|c| c.kind() == "extends_type_clause") {
+            for base in l.children(extended) {
+                class.bases.extend(type_expr(l, base));
+            }
+        }
+        members(l, field(node, "body")?, &mut class);
+    } else {
+        let value = field(node, "value")?;
+        match value.kind() {
+            "object_type" => members(l, value, &mut class),
+            "intersection_type" => parts(l, value, &mut class),
+            _ => class.alias = Some(type_expr(l, value)?),
+        }
+    }
+    Some(add(l, class))
+}
+
+/// A type that is written out where it is used: `{ a: string }`.
+pub(super) fn object_type(l: &mut Lowering<'_>, node: Node<'_>) -> ClassId {
+    let mut class = type_class(l, node);
+    members(l, node, &mut class);
+    add(l, class)
+}
+
+fn type_class(l: &Lowering<'_>, node: Node<'_>) -> Class {
+    Class {
+        name: None,
+        bases: Vec::new(),
+        decorators: Vec::new(),
+        methods: Vec::new(),
+        fields: Vec::new(),
+        body: Vec::new(),
+        is_type: true,
+        alias: None,
+        span: l.span(node),
+        name_span: l.span(node),
+    }
+}
+
+fn add(l: &mut Lowering<'_>, class: Class) -> ClassId {
+    l.unit.classes.push(class);
+    ClassId(l.unit.classes.len() as u32 - 1)
+}
+
+/// `A & { b: string }`: what each part has.
+fn parts(l: &mut Lowering<'_>, node: Node<'_>, class: &mut Class) {
+    for part in l.children(node) {
+        match part.kind() {
+            "object_type" => members(l, part, class),
+            "intersection_type" => {
+                let _ = l.deeper(|l| parts(l, part, class));
+            }
+            _ => class.bases.extend(type_expr(l, part)),
+        }
+    }
+}
+
+fn members(l: &mut Lowering<'_>, body: Node<'_>, class: &mut Class) {
+    for member in l.children(body) {
+        if let ("property_signature", Some(name)) = (member.kind(), field(member, "name")) {
+            let name = sym(l.text(name).trim_matches(['"', '\'']));
+            let ty = field(member, "type").and_then(|t| type_expr(l, t));
+            class.fields.push(Field { name, value: None, ty, decorators: Vec::new(), span: l.span(member) });
+        }
+    }
 }
 
 fn has_word(node: Node<'_>, word: &str) -> bool {

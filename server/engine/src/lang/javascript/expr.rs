@@ -644,11 +644,29 @@ pub(super) fn type_expr(l: &mut Lowering<'_>, node: Node<'_>) -> Option<ExprId> 
         }
         "generic_type" => {
             let object = field(node, "name").and_then(|n| type_expr(l, n))?;
-            let first = field(node, "type_arguments").and_then(|a| a.named_child(0)).and_then(|t| type_expr(l, t));
-            Some(match first {
-                Some(index) => l.push(ExprKind::Index { object, index }, node),
-                None => object,
+            let arguments = field(node, "type_arguments");
+            let types: Vec<_> = arguments.map(|a| l.children(a)).unwrap_or_default();
+            let mut types: Vec<ExprId> = types.into_iter().map(|t| type_expr(l, t).unwrap_or_else(|| l.opaque(Vec::new(), t))).collect();
+            Some(match (types.len(), arguments) {
+                (0, _) | (_, None) => object,
+                (1, _) => {
+                    let index = types.remove(0);
+                    l.push(ExprKind::Index { object, index }, node)
+                }
+                (_, Some(list)) => {
+                    let index = l.push(ExprKind::List(types), list);
+                    l.push(ExprKind::Index { object, index }, node)
+                }
             })
+        }
+        "object_type" => {
+            let id = super::class::object_type(l, node);
+            Some(l.push(ExprKind::Class(id), node))
+        }
+        // A list of what it may be.
+        "literal_type" => {
+            let value = node.named_child(0).map(|value| expr(l, value))?;
+            Some(l.push(ExprKind::List(vec![value]), node))
         }
         "array_type" => {
             let index = node.named_child(0).and_then(|t| type_expr(l, t))?;
@@ -656,10 +674,12 @@ pub(super) fn type_expr(l: &mut Lowering<'_>, node: Node<'_>) -> Option<ExprId> 
             Some(l.push(ExprKind::Index { object, index }, node))
         }
         "union_type" => {
-            // `T | undefined`
-            let parts = l.children(node);
-            let named = parts.into_iter().find(|p| !matches!(l.text(*p), "null" | "undefined"))?;
-            type_expr(l, named)
+            // `T | undefined` is a T that may be missing.
+            let parts: Vec<_> = l.children(node).into_iter().filter(|p| !matches!(l.text(*p), "null" | "undefined")).collect();
+            let mut types =
+                parts.into_iter().map(|p| type_expr(l, p).unwrap_or_else(|| l.opaque(Vec::new(), p))).collect::<Vec<_>>().into_iter();
+            let first = types.next()?;
+            Some(types.fold(first, |left, right| l.push(ExprKind::Binary { op: Op::Other, left, right }, node)))
         }
         _ => None,
     })

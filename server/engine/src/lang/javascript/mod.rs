@@ -191,14 +191,12 @@ fn lower_statement(l: &mut Lowering<'_>, node: Node<'_>, out: &mut Vec<Stmt>) {
         }
         "import_statement" => import(l, node, out),
         "export_statement" => export(l, node, out),
-        "ambient_declaration"
-        | "interface_declaration"
-        | "type_alias_declaration"
-        | "import_alias"
-        | "empty_statement"
-        | "comment"
-        | "hash_bang_line"
-        | "debugger_statement" => {}
+        "interface_declaration" | "type_alias_declaration" => {
+            if let Some(id) = class::named_type(l, node) {
+                add(l, out, StmtKind::Class(id), node);
+            }
+        }
+        "ambient_declaration" | "import_alias" | "empty_statement" | "comment" | "hash_bang_line" | "debugger_statement" => {}
         "enum_declaration" => {
             if let Some(name) = field(node, "name") {
                 let value = class::enumeration(l, node);

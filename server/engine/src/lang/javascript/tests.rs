@@ -135,7 +135,12 @@ fn casts_and_declarations() {
     check(
         Language::Tsx,
         r#"interface I { a: string } type T = string; enum E { A = 1, B } declare const d: T; abstract class Q { abstract m(): void } namespace N { const a = 1 }"#,
-        r#"(assign E (map "A":1 "B":2)); class Q; block;   (assign a 1)"#,
+        r#"type I;   field a:string; type T = string; (assign E (map "A":1 "B":2)); class Q; block;   (assign a 1)"#,
+    );
+    check(
+        Language::TypeScript,
+        r#"interface J extends I, N.K<T> { a?: "x" | 1 | null; b: L[]; "c": Record<string, M>; f(): void } export type A = J & { d: { e: boolean } };"#,
+        r#"type J : I (index (. N K) T);   field a:(op (list "x") (list 1));   field b:(index Array L);   field c:(index Record (list string M)); type A : J;   field d: {type;   field e:boolean}; export A A"#,
     );
 }
 

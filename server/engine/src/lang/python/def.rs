@@ -156,7 +156,8 @@ fn class(l: &mut Lowering<'_>, node: Node<'_>, whole: Node<'_>, decorators: Vec<
     }
     let name_span = l.span(name.unwrap_or(node));
     let name = name.map(|name| l.symbol(name));
-    l.unit.classes.push(Class { name, bases, decorators, methods, fields, body, span: l.span(whole), name_span });
+    let span = l.span(whole);
+    l.unit.classes.push(Class { name, bases, decorators, methods, fields, body, is_type: false, alias: None, span, name_span });
     ClassId(l.unit.classes.len() as u32 - 1)
 }
 
