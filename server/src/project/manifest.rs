@@ -39,6 +39,8 @@ pub(super) fn candidates(folder: &Path) -> Vec<PathBuf> {
         "pyproject.toml",
         "setup.cfg",
         "setup.py",
+        "environment.yml",
+        "environment.yaml",
         "Pipfile",
         "Pipfile.lock",
         "poetry.lock",
@@ -79,7 +81,9 @@ pub(super) fn read(root: &Path, folder: &Path, paths: &[PathBuf]) -> Manifests {
         let name = path.file_name().and_then(|n| n.to_str()).unwrap_or("");
         match name {
             "pyproject.toml" => pyproject(&text, &mut out),
-            "setup.cfg" | "setup.py" => setup(&text, &mut out),
+            "setup.cfg" => setup_cfg(&text, &mut out),
+            "setup.py" => setup(&text, &mut out),
+            "environment.yml" | "environment.yaml" => conda(&text, &mut out),
             "Pipfile" => pipfile(&text, &mut out),
             "Pipfile.lock" => pipfile_lock(&text, &mut out),
             "poetry.lock" | "uv.lock" | "pdm.lock" => lock(&text, &mut out),
@@ -173,7 +177,40 @@ fn pyproject(text: &str, out: &mut Manifests) {
     out.python.extend(environments.flat_map(|e| strings(e.get("dependencies"))).filter_map(name_of));
 }
 
-/// Names in quotes (setup.py) or on lines of their own (setup.cfg) after the first `*_require*`.
+/// The requirements of `[options]`, and every extra.
+fn setup_cfg(text: &str, out: &mut Manifests) {
+    let (mut section, mut wanted) = ("", false);
+    for line in text.lines().filter(|l| !l.trim_start().starts_with(['#', ';'])) {
+        let value = if let Some(name) = line.strip_prefix('[') {
+            section = name.split(']').next().unwrap_or_default();
+            wanted = false;
+            continue;
+        } else if line.starts_with([' ', '\t']) {
+            line
+        } else if let Some((key, value)) = line.split_once('=') {
+            wanted = section == "options.extras_require" || section == "options" && key.contains("_require");
+            value
+        } else {
+            continue;
+        };
+        if wanted {
+            out.has_python = true;
+            out.python.extend(value.split([';', ',']).filter_map(name_of));
+        }
+    }
+}
+
+/// The packages of a conda environment, those that pip installs into it included.
+fn conda(text: &str, out: &mut Manifests) {
+    let Some(at) = text.find("dependencies:") else { return };
+    out.has_python = true;
+    let items = text[at..].lines().filter_map(|l| l.trim_start().strip_prefix("- "));
+    // `conda-forge::numpy=1.26`
+    out.python
+        .extend(items.filter(|i| i.trim() != "pip:").filter_map(|i| name_of(i.trim().trim_matches(['"', '\'']).rsplit("::").next()?)));
+}
+
+/// Names in quotes after the first `*_require*`.
 fn setup(text: &str, out: &mut Manifests) {
     let Some(at) = text.find("_require") else { return };
     let rest = &text[at..];
@@ -181,8 +218,6 @@ fn setup(text: &str, out: &mut Manifests) {
     if let Some(quoted) = QUOTED.as_ref() {
         out.python.extend(quoted.captures_iter(rest).filter_map(|c| c.get(1)).map(|m| normal(m.as_str())));
     }
-    let lines = rest.lines().filter(|l| l.starts_with([' ', '\t'])).filter(|l| !l.contains(['(', '{', '"', '\'']));
-    out.python.extend(lines.filter_map(name_of));
     out.has_python |= out.python.len() > before;
 }
 

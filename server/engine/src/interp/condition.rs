@@ -3,7 +3,8 @@
 use super::{Interp, MarkFact, Pos, RawFinding, Record, Value, call::CallSite, exec::U};
 use crate::{
     finding::{Confidence, Persona},
-    ir::{ExprId, ExprKind, Lit, Span, Sym, sym},
+    ir::{ExprId, ExprKind, Lit, Op, Span, Sym, sym},
+    judge::text,
     rules::{CallRoles, Clause, Condition, Const, Mark, MemberRoles, Models, NO_ENTRY, RuleKind, Selector, Sink, SinkBits, Test},
 };
 
@@ -25,6 +26,8 @@ impl Interp<'_> {
         when.iter().all(|c| match c {
             Condition::Arg { selector, key, tests } => self.argument(subject, selector, key.as_deref(), tests),
             Condition::Target(p) => subject.target.is_some_and(|t| p.is_match(&t)),
+            Condition::NotTarget(p) => !subject.target.is_some_and(|t| p.is_match(&t)),
+            Condition::NotInside(p) => ![self.frame.name, self.frame.class].into_iter().flatten().any(|n| p.is_match(&n)),
             Condition::Inside(p) => [self.frame.name, self.frame.class].into_iter().flatten().any(|n| p.is_match(&n)),
             Condition::Words(p) => subject.site.is_some_and(|s| p.is_match(&words(s))),
             Condition::File(p) => p.is_match(self.setup.path),
@@ -48,6 +51,7 @@ impl Interp<'_> {
                 site.args.iter().any(|a| {
                     let picked = pick(&a.value, key);
                     tests.iter().all(|t| self.test(t, picked.as_ref(), unit, Some(a.expr)))
+                        || key.is_none() && tests.iter().any(|t| matches!(t, Test::Name(_))) && self.part_named(site.unit, a.expr, tests)
                 })
             }
             Selector::Receiver => {
@@ -82,6 +86,38 @@ impl Interp<'_> {
         }
     }
 
+    /// Whether the tests hold of something that a text or a container is put together from right here.
+    fn part_named(&self, u: U<'_>, whole: ExprId, tests: &[Test]) -> bool {
+        let mut open = vec![whole];
+        let mut seen = 0;
+        while let Some(x) = open.pop() {
+            seen += 1;
+            if seen > 64 {
+                return false;
+            }
+            match &u.expr(x).kind {
+                ExprKind::Template(parts) | ExprKind::List(parts) => open.extend(parts),
+                ExprKind::Format { value, .. } => open.push(*value),
+                ExprKind::Binary { op: Op::Add | Op::Mod, left, right } => open.extend([*left, *right]),
+                ExprKind::Map(entries) => open.extend(entries.iter().map(|e| e.value)),
+                ExprKind::Call { callee, args, .. } if puts_together(u, *callee) => {
+                    open.extend(args.iter().map(|a| a.value));
+                }
+                ExprKind::Name(_) | ExprKind::Member { .. } | ExprKind::Index { .. } if x != whole => {
+                    let value = match &u.expr(x).kind {
+                        ExprKind::Name(n) => self.env.get(*n).cloned().unwrap_or_default(),
+                        _ => Value::default(),
+                    };
+                    if tests.iter().all(|t| self.test(t, Some(&value), Some(u), Some(x))) {
+                        return true;
+                    }
+                }
+                _ => {}
+            }
+        }
+        false
+    }
+
     fn test(&self, test: &Test, v: Option<&Value>, unit: Option<U<'_>>, x: Option<ExprId>) -> bool {
         if let Test::Missing(m) = test {
             return v.is_none() == *m;
@@ -98,6 +134,12 @@ impl Interp<'_> {
                 (_, Some(shape)) => p.is_match(&shape.text),
                 _ => false,
             },
+            Test::NotMatches(p) => match (&v.lit, &v.shape) {
+                (Some(Lit::Str(s)), _) => !p.is_match(s),
+                (_, Some(shape)) => !p.is_match(&shape.text),
+                _ => true,
+            },
+            Test::Random(r) => matches!(&v.lit, Some(Lit::Str(s)) if text::is_random(s)) == *r,
             Test::Literal(l) => {
                 let constant = match &v.lit {
                     Some(Lit::Str(s)) => !s.is_empty(),
@@ -122,6 +164,10 @@ impl Interp<'_> {
             Test::Path(set) => set.contains(v.path),
             Test::NotPath(set) => !set.contains(v.path),
             Test::Name(p) => match (unit, x) {
+                (Some(u), Some(x)) => name_of(u, x).is_some_and(|n| p.is_match(&n)),
+                _ => !v.place.is_empty() && p.is_match(&v.place),
+            },
+            Test::NotName(p) => !match (unit, x) {
                 (Some(u), Some(x)) => name_of(u, x).is_some_and(|n| p.is_match(&n)),
                 _ => !v.place.is_empty() && p.is_match(&v.place),
             },
@@ -292,6 +338,24 @@ impl Interp<'_> {
             needs,
         };
         self.record.findings.push(finding);
+    }
+
+    /// Arguments by keyword are assignments to their names.
+    pub(super) fn keywords(&mut self, site: &CallSite<'_>) {
+        if self.module != 0 || site.args.iter().all(|a| a.name.is_none()) {
+            return;
+        }
+        let models = self.setup.models;
+        for a in site.args {
+            let Some(name) = a.name else { continue };
+            let subject = Subject { site: None, value: Some((&a.value, site.unit, a.expr)), target: Some(name) };
+            for (pattern, c) in &models.named_assigns {
+                let mut needs = Vec::new();
+                if pattern.is_match(&name) && self.all_hold(&subject, &c.when, &mut needs) {
+                    self.clause(c, site.unit.expr(a.expr).span, a.span, needs, name);
+                }
+            }
+        }
     }
 
     /// Something is assigned (variable, member, key or option): `assign` rules speak.
@@ -487,6 +551,15 @@ impl Interp<'_> {
                 self.mark(m, pos);
             }
         }
+    }
+}
+
+/// `json.dumps(..)`, `"..".format(..)` and the like: what goes in comes out.
+fn puts_together(u: U<'_>, callee: ExprId) -> bool {
+    match &u.expr(callee).kind {
+        ExprKind::Member { name, .. } => matches!(name.as_str(), "format" | "dumps" | "stringify" | "inspect" | "join"),
+        ExprKind::Name(n) => matches!(n.as_str(), "str" | "repr" | "String"),
+        _ => false,
     }
 }
 

@@ -87,13 +87,18 @@ impl Verdict {
         if models.stdlib.contains(&package) || models.stdlib.contains(&module) {
             return Verdict::Fine;
         }
-        let distribution = models.distributions.get(&package).copied().unwrap_or(package);
-        let answers = [package, distribution].map(|name| project.dependency(&file.path, &name, file.language));
-        if answers.contains(&Dependency::Known) || project.module(&file.path, &module, file.language).is_some() {
+        let others = models.distributions.get(&package).map(Vec::as_slice).unwrap_or_default();
+        let answers: Vec<Dependency> =
+            [package].iter().chain(others).map(|name| project.dependency(&file.path, name, file.language)).collect();
+        // Which distribution a part of a namespace is from, nobody can tell.
+        if models.namespaces.contains(&package)
+            || answers.contains(&Dependency::Known)
+            || project.module(&file.path, &module, file.language).is_some()
+        {
             return Verdict::Fine;
         }
         // `types` packages and stubs stand for the package they describe.
-        let famous = models.known.contains(&package) || models.known.contains(&distribution);
+        let famous = models.known.contains(&package) || others.iter().any(|d| models.known.contains(d));
         let like = if famous { None } else { neighbour(package, &models.known) };
         Verdict::Unknown { manifest: answers.contains(&Dependency::Undeclared), like }
     }
@@ -241,7 +246,10 @@ mod tests {
         let models = Models {
             stdlib: ["os", "fs", "crypto"].map(sym).to_vec(),
             known: ["requests", "express", "numpy", "cross-env"].map(sym).to_vec(),
-            distributions: std::iter::once((sym("yaml"), sym("pyyaml"))).collect(),
+            distributions: [(sym("yaml"), vec![sym("pyyaml")]), (sym("cv2"), vec![sym("opencv"), sym("opencv-headless")])]
+                .into_iter()
+                .collect(),
+            namespaces: std::iter::once(sym("azure")).collect(),
             ..Models::default()
         };
         let rules = RuleSet {
@@ -264,6 +272,9 @@ mod tests {
             ["requests requests", "flask_magic flask_magic", "late late"]
         );
         assert_eq!(found(&crate::NoProject, false, Language::Python, source), Vec::<String>::new());
+        let shared = "import azure.core\nimport cv2\n";
+        assert_eq!(found(&Declares(&["opencv-headless"]), false, Language::Python, shared), Vec::<String>::new());
+        assert_eq!(found(&Declares(&[]), false, Language::Python, shared), ["cv2 cv2"]);
         let script = "import fs from 'node:fs';\nimport a from './a';\nimport b from '@/b';\nimport c from '@s/p/x';\n\
             import d from 'd/e';\nimport v from 'virtual:x';\nconst e = require('express');\n";
         assert_eq!(found(&Declares(&["express"]), false, Language::TypeScript, script), ["@s/p @s/p", "d d"]);

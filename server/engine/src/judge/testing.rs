@@ -34,7 +34,20 @@ pub(super) fn rule(id: &str, kind: RuleKind) -> Rule {
 }
 
 pub(super) fn text(id: &str, place: TextPlace, source: &str) -> Rule {
-    rule(id, RuleKind::Text { places: vec![place], regexes: vec![(regex(source), NO_ENTRY)], entropy: None, not: Vec::new(), files: None })
+    rule(
+        id,
+        RuleKind::Text {
+            places: vec![place],
+            regexes: vec![(regex(source), NO_ENTRY)],
+            entropy: None,
+            random: false,
+            not: Vec::new(),
+            files: None,
+            not_files: None,
+            unless: None,
+            outside_types: false,
+        },
+    )
 }
 
 pub(super) fn set(mut rules: Vec<Rule>) -> Arc<RuleSet> {

@@ -162,11 +162,14 @@ impl TextRules {
             }
             let places = places.get_or_insert_with(|| Places::of(node));
             match entry.place {
-                TextPlace::String => search(rule, entry, item, &places.strings, &mut found),
-                TextPlace::Comment => search(rule, entry, item, &places.comments, &mut found),
+                TextPlace::String => search(rule, entry, path, item, &places.strings, &mut found),
+                TextPlace::Comment => {
+                    let outside = matches!(rule.kind, RuleKind::Text { outside_types: true, .. });
+                    search(rule, entry, path, item, if outside { &places.outside_types } else { &places.comments }, &mut found);
+                }
                 TextPlace::Code => {
                     let code = places.code(item);
-                    search_in(rule, entry, code, item, 0..item.len(), &mut found);
+                    search_in(rule, entry, path, code, item, 0..item.len(), &mut found);
                 }
                 TextPlace::File => {}
             }
@@ -190,7 +193,7 @@ impl TextRules {
         for entry in candidates {
             let rule = &self.rules.rules[entry.rule];
             if applies(rule, language, path) {
-                search_in(rule, entry, text, text, 0..text.len(), &mut found);
+                search_in(rule, entry, path, text, text, 0..text.len(), &mut found);
             }
         }
         found.finish()
@@ -204,8 +207,10 @@ impl TextRules {
 }
 
 fn applies(rule: &Rule, language: Option<Language>, path: &str) -> bool {
-    let RuleKind::Text { files, .. } = &rule.kind else { return false };
-    (rule.languages.is_empty() || language.is_some_and(|l| rule.languages.contains(&l))) && files.as_ref().is_none_or(|f| f.is_match(path))
+    let RuleKind::Text { files, not_files, .. } = &rule.kind else { return false };
+    (rule.languages.is_empty() || language.is_some_and(|l| rule.languages.contains(&l)))
+        && files.as_ref().is_none_or(|f| f.is_match(path))
+        && !not_files.as_ref().is_some_and(|f| f.is_match(path))
 }
 
 /// Findings of one text, overlapping ones of the same rule merged into the first.
@@ -232,26 +237,36 @@ impl<'r> Found<'r> {
     }
 }
 
-fn search(rule: &Rule, entry: &Entry, item: &str, ranges: &[Range<usize>], found: &mut Found<'_>) {
+fn search(rule: &Rule, entry: &Entry, path: &str, item: &str, ranges: &[Range<usize>], found: &mut Found<'_>) {
     for range in ranges {
-        search_in(rule, entry, item, item, range.clone(), found);
+        search_in(rule, entry, path, item, item, range.clone(), found);
     }
 }
 
 /// Matches `entry` in `text[range]`; `original` has the same length and is what the finding shows.
-fn search_in(rule: &Rule, entry: &Entry, text: &str, original: &str, range: Range<usize>, found: &mut Found<'_>) {
-    let RuleKind::Text { entropy, not, .. } = &rule.kind else { return };
+fn search_in(rule: &Rule, entry: &Entry, path: &str, text: &str, original: &str, range: Range<usize>, found: &mut Found<'_>) {
+    let RuleKind::Text { entropy, random, not, unless, .. } = &rule.kind else { return };
+    let calm = unless.as_ref().filter(|(files, _)| files.is_match(path)).map(|(_, matches)| matches);
     let Some(part) = text.get(range.clone()) else { return };
     let Some(machine) = entry.regex.regex() else { return };
     for captures in machine.captures_iter(part) {
         let Some(value) = captures.name("value").or_else(|| captures.get(0)) else { continue };
         let span = range.start + value.start()..range.start + value.end();
         let Some(shown) = original.get(span.clone()) else { continue };
-        if entropy.is_some_and(|least| bits(shown) < least) || harmless(not, original, &span) {
+        let whole = captures.get(0).map_or("", |m| m.as_str());
+        if entropy.is_some_and(|least| bits(shown) < least)
+            || *random && !is_random(shown)
+            || harmless(not, original, &span)
+            || calm.is_some_and(|c| c.is_match(whole))
+        {
             continue;
         }
         found.rules.used(entry.shown_by);
-        found.add(finding(rule, span, shown));
+        let mut new = finding(rule, span, shown);
+        if new.message.contains("{character}") {
+            new.message = new.message.replace("{character}", &characters(shown));
+        }
+        found.add(new);
     }
 }
 
@@ -278,6 +293,72 @@ fn around<'t>(text: &'t str, span: &Range<usize>) -> &'t str {
     &text[start..end]
 }
 
+/// What cannot be seen, by code point and name: `U+202E (right-to-left override)`.
+fn characters(text: &str) -> String {
+    let name = |c| match c {
+        '\u{00AD}' => "soft hyphen",
+        '\u{115F}' | '\u{1160}' | '\u{3164}' | '\u{FFA0}' => "Hangul filler",
+        '\u{180E}' => "Mongolian vowel separator",
+        '\u{200B}' => "zero width space",
+        '\u{200C}' => "zero width non-joiner",
+        '\u{200D}' => "zero width joiner",
+        '\u{202A}' => "left-to-right embedding",
+        '\u{202B}' => "right-to-left embedding",
+        '\u{202C}' => "pop directional formatting",
+        '\u{202D}' => "left-to-right override",
+        '\u{202E}' => "right-to-left override",
+        '\u{2060}' => "word joiner",
+        '\u{2062}'..='\u{2064}' => "invisible operator",
+        '\u{2066}' => "left-to-right isolate",
+        '\u{2067}' => "right-to-left isolate",
+        '\u{2068}' => "first strong isolate",
+        '\u{2069}' => "pop directional isolate",
+        '\u{FE00}'..='\u{FE0F}' | '\u{E0100}'..='\u{E01EF}' => "variation selector",
+        '\u{FEFF}' => "zero width no-break space",
+        '\u{E0000}'..='\u{E007F}' => "tag character",
+        _ => "",
+    };
+    let mut chars = text.chars();
+    let Some(first) = chars.next() else { return String::new() };
+    let name = match name(first) {
+        "" => first.to_string(),
+        name => name.to_string(),
+    };
+    let code = u32::from(first);
+    match chars.count() {
+        0 => format!("U+{code:04X} ({name})"),
+        more => format!("U+{code:04X} ({name}) and {more} more"),
+    }
+}
+
+/// Whether a text reads like a key or a password: letters mixed with digits or signs beyond what words, names of things, addresses
+/// and paths hold.
+pub(crate) fn is_random(text: &str) -> bool {
+    let text = text.trim();
+    let template = ["${", "{{", "<", "%(", "%%", "@{", "$(", "__"].iter().any(|open| text.starts_with(open));
+    if text.len() < 8 || text.len() > 512 || template || text.contains(char::is_whitespace) || text.contains("://") || text.contains("...")
+    {
+        return false;
+    }
+    let text = text.trim_matches(|c: char| !c.is_alphanumeric());
+    text.split(['-', '_', '.', '/', ':', '@', ',', '|', '~', '+', '=']).any(|part| !is_word(part))
+}
+
+/// Letters as words have them, and digits behind them: `sha256`, `charField`, `2024`, `v2`.
+fn is_word(part: &str) -> bool {
+    let stem = part.trim_end_matches(|c: char| c.is_ascii_digit());
+    if stem.is_empty() {
+        return true;
+    }
+    if part.len() - stem.len() > 4 || !stem.chars().all(char::is_alphabetic) {
+        return part.len() < 4;
+    }
+    // `kJqmQvLx`: capitals all over are no words, `getHTTPResponse` is three.
+    let humps = stem.chars().zip(stem.chars().skip(1)).filter(|(a, b)| a.is_lowercase() && b.is_uppercase()).count();
+    let length = stem.chars().count();
+    humps == 0 && length <= 24 || length / (humps + 1) >= 4
+}
+
 /// Shannon entropy in bits per character.
 fn bits(text: &str) -> f64 {
     let mut counts = rustc_hash::FxHashMap::<char, u32>::default();
@@ -299,19 +380,26 @@ fn bits(text: &str) -> f64 {
 struct Places {
     strings: Vec<Range<usize>>,
     comments: Vec<Range<usize>>,
+    /// The comments that do not stand in the declaration of a type.
+    outside_types: Vec<Range<usize>>,
     code: Option<String>,
 }
 
 impl Places {
     fn of(item: Node<'_>) -> Self {
-        let mut places = Self { strings: Vec::new(), comments: Vec::new(), code: None };
+        let mut places = Self { strings: Vec::new(), comments: Vec::new(), outside_types: Vec::new(), code: None };
         let base = item.start_byte();
         let mut cursor = item.walk();
         'walk: loop {
             let node = cursor.node();
             let kind = node.kind();
             if node.is_extra() && kind.contains("comment") {
-                places.comments.push(node.start_byte() - base..node.end_byte() - base);
+                let range = node.start_byte() - base..node.end_byte() - base;
+                let in_type = |n: Node<'_>| matches!(n.kind(), "interface_body" | "object_type" | "enum_body");
+                if !node.parent().is_some_and(in_type) {
+                    places.outside_types.push(range.clone());
+                }
+                places.comments.push(range);
             } else if node.is_named() && matches!(kind, "string" | "template_string") && node.child_count() > 0 {
                 let last = node.child_count() - 1;
                 if let (Some(open), Some(close)) = (node.child(0), node.child(last)) {
@@ -385,8 +473,12 @@ mod tests {
             places: vec![String],
             regexes: vec![(regex("key-(?P<value>[a-z0-9]{8})"), NO_ENTRY)],
             entropy,
+            random: false,
             not: not.iter().map(|n| regex(n)).collect(),
             files: None,
+            not_files: None,
+            unless: None,
+            outside_types: false,
         };
         let source = "keys = [\n  'key-aaaaaaaa',\n  'key-a8f3k2x9',\n  'key-b7d1c6e4',  # example\n]\n";
         let all = |kind| vet(vec![rule("r", kind)], Language::Python, source).into_iter().map(|f| f.1).collect::<Vec<_>>();
@@ -396,13 +488,87 @@ mod tests {
     }
 
     #[test]
+    fn keys_are_told_from_words() {
+        let keys = [
+            "kJ8#mQ2$vL9x",
+            "tR7#qLw9!zXv2Kp",
+            "9c4e7a1f03b8d26e5fa70c9b",
+            "s3cr3t-value-1",
+            "django-insecure-8f$k2(q",
+            "Zk8vQ1mR4tY7",
+            "kJqmQvLxZwTpRs",
+            "app_pass_20240101x7",
+            "AbC1dEf2GhI3",
+        ];
+        for key in keys {
+            assert!(is_random(key), "{key}");
+        }
+        let words = [
+            "Geheimnis",
+            "Sicherheitsschlüssel",
+            "string",
+            "CharField",
+            "STRIPE_WEBHOOK_SECRET",
+            "prod/payments/stripe",
+            "registry-pull",
+            "projects/shop/secrets/session/versions/latest",
+            "analytics:stats:access-token",
+            "X-Webhook-Signature-256",
+            "pbkdf2:sha256",
+            "new-password",
+            "https://a.b/c9d8e7f6",
+            "${SESSION_KEY_9}",
+            "<your key 1>",
+            "current_password",
+            "getHTTPResponse",
+            "Passwort!",
+            "svc@example2.com",
+            "secret",
+            "v2",
+            "2024-05-01",
+            "__x9y8z7w6__",
+        ];
+        for word in words {
+            assert!(!is_random(word), "{word}");
+        }
+    }
+
+    #[test]
+    fn comments_in_types_can_be_left_out() {
+        let kind = |outside_types| RuleKind::Text {
+            places: vec![Comment],
+            regexes: vec![(regex("more"), NO_ENTRY)],
+            entropy: None,
+            random: false,
+            not: Vec::new(),
+            files: None,
+            not_files: None,
+            unless: None,
+            outside_types,
+        };
+        let source = "interface A {\n  a: string;\n  // more\n}\nfunction f() {\n  // more\n}\n";
+        assert_eq!(vet(vec![rule("r", kind(false))], Language::TypeScript, source).len(), 2);
+        assert_eq!(vet(vec![rule("r", kind(true))], Language::TypeScript, source).len(), 1);
+    }
+
+    #[test]
+    fn what_is_invisible_is_named() {
+        assert_eq!(characters("\u{202E}"), "U+202E (right-to-left override)");
+        assert_eq!(characters("\u{200D}\u{200C}\u{200C}"), "U+200D (zero width joiner) and 2 more");
+    }
+
+    #[test]
     fn file_rules_keep_to_their_paths_and_know_no_grammar() {
         let kind = RuleKind::Text {
             places: vec![File],
             regexes: vec![(regex("(?i)ignore all"), NO_ENTRY)],
             entropy: None,
+            random: false,
             not: Vec::new(),
             files: Some(regex(r"\.md$")),
+            not_files: None,
+            unless: None,
+            outside_types: false,
         };
         let rules = TextRules::compile(set(vec![rule("r", kind)]));
         assert_eq!(rules.file("AGENTS.md", "please IGNORE all of it").len(), 1);

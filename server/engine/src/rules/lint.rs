@@ -217,9 +217,10 @@ impl Lint<'_> {
     /// A position without the name that the argument has there.
     fn position(&mut self, entry: EntryIx, path: Sym, selector: &Selector, signature: Option<&[Sym]>) {
         let all = if let Selector::First(all) = selector { all.as_slice() } else { std::slice::from_ref(selector) };
+        let named = all.iter().any(|s| matches!(s, Selector::Keyword(_)));
         for one in all {
             match (one, signature) {
-                (Selector::Index(i), None) => {
+                (Selector::Index(i), None) if !named => {
                     self.say(entry, format!("argument {i} of `{path}` has no name: a [[signature]] of it is needed"));
                 }
                 (Selector::Index(i), Some(params)) if !has_position(*i, params) => {
@@ -281,7 +282,7 @@ impl Lint<'_> {
                             Test::Unbounded(true) => {}
                             _ => present.push((selector, key)),
                         }
-                        if let Test::Matches(p) | Test::Name(p) = test {
+                        if let Test::Matches(p) | Test::NotMatches(p) | Test::Name(p) | Test::NotName(p) = test {
                             self.builds(entry, p);
                         }
                     }
@@ -292,7 +293,13 @@ impl Lint<'_> {
                         self.say(entry, format!("never holds: the function has no argument {}", shown(selector)));
                     }
                 }
-                Condition::Words(p) | Condition::Target(p) | Condition::Inside(p) | Condition::File(p) | Condition::NotFile(p) => {
+                Condition::Words(p)
+                | Condition::Target(p)
+                | Condition::NotTarget(p)
+                | Condition::Inside(p)
+                | Condition::NotInside(p)
+                | Condition::File(p)
+                | Condition::NotFile(p) => {
                     self.builds(entry, p);
                 }
                 Condition::Has(_) | Condition::Lacks(_) => {}

@@ -495,7 +495,8 @@ impl Loader {
         for models in self.family(families) {
             models.stdlib.extend(m.stdlib.iter().map(|s| sym(s)));
             models.known.extend(m.known.iter().map(|s| sym(s)));
-            models.distributions.extend(m.distributions.iter().map(|(a, b)| (sym(a), sym(b))));
+            models.namespaces.extend(m.namespaces.iter().map(|s| sym(s)));
+            models.distributions.extend(m.distributions.iter().map(|(a, b)| (sym(a), b.to_vec().iter().map(|d| sym(d)).collect())));
         }
         Ok(())
     }
@@ -544,6 +545,10 @@ impl Loader {
             if let Some(p) = &c.matches {
                 tests.push(Test::Matches(self.pattern(p)?));
             }
+            if let Some(p) = &c.not_matches {
+                tests.push(Test::NotMatches(self.pattern(p)?));
+            }
+            tests.extend(c.random.map(Test::Random));
             tests.extend(c.literal.map(Test::Literal));
             tests.extend(c.built.map(Test::Built));
             tests.extend(c.object.map(Test::Object));
@@ -561,6 +566,9 @@ impl Loader {
             if let Some(p) = &c.name {
                 tests.push(Test::Name(self.pattern(p)?));
             }
+            if let Some(p) = &c.not_name {
+                tests.push(Test::NotName(self.pattern(p)?));
+            }
             tests.extend(c.unbounded.map(Test::Unbounded));
             tests.extend(c.below.map(Test::Below));
             let before = out.len();
@@ -575,10 +583,12 @@ impl Loader {
                 None if !tests.is_empty() => return Err("this condition needs `arg`".to_string()),
                 None => {}
             }
-            let regexes: [(&Option<String>, fn(Pattern) -> Condition); 5] = [
+            let regexes: [(&Option<String>, fn(Pattern) -> Condition); 7] = [
                 (&c.words, Condition::Words),
                 (&c.target, Condition::Target),
+                (&c.not_target, Condition::NotTarget),
                 (&c.inside, Condition::Inside),
+                (&c.not_inside, Condition::NotInside),
                 (&c.file, Condition::File),
                 (&c.not_file, Condition::NotFile),
             ];
@@ -973,8 +983,12 @@ fn text_rule(loader: &mut Loader, t: &raw::Text, tables: &Tables<'_>) -> Result<
         places,
         regexes,
         entropy: t.entropy,
+        random: t.random,
         not: t.not.to_vec().iter().map(|r| loader.pattern(r)).collect::<Result<_, _>>()?,
         files: t.files.as_deref().map(|f| loader.pattern(f)).transpose()?,
+        not_files: t.not_files.as_deref().map(|f| loader.pattern(f)).transpose()?,
+        unless: t.unless.as_ref().map(|u| Ok::<_, Wrong>((loader.pattern(&u.files)?, loader.pattern(&u.matches)?))).transpose()?,
+        outside_types: t.outside_types,
     })
 }
 

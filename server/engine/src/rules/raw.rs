@@ -51,6 +51,8 @@ pub(super) struct Condition {
     pub not: Option<Vec<toml::Value>>,
     pub missing: Option<bool>,
     pub matches: Option<String>,
+    pub not_matches: Option<String>,
+    pub random: Option<bool>,
     pub literal: Option<bool>,
     pub built: Option<bool>,
     pub object: Option<bool>,
@@ -58,10 +60,13 @@ pub(super) struct Condition {
     pub path: Option<Many<String>>,
     pub not_path: Option<Many<String>>,
     pub name: Option<String>,
+    pub not_name: Option<String>,
     pub unbounded: Option<bool>,
     pub below: Option<f64>,
     pub target: Option<String>,
+    pub not_target: Option<String>,
     pub inside: Option<String>,
+    pub not_inside: Option<String>,
     pub file: Option<String>,
     pub not_file: Option<String>,
     pub words: Option<String>,
@@ -113,7 +118,9 @@ pub(super) struct Model {
     #[serde(default)]
     pub known: Vec<String>,
     #[serde(default)]
-    pub distributions: std::collections::BTreeMap<String, String>,
+    pub distributions: std::collections::BTreeMap<String, Many<String>>,
+    #[serde(default)]
+    pub namespaces: Vec<String>,
 }
 
 #[derive(Clone, Debug, Deserialize)]
@@ -414,8 +421,21 @@ pub(super) struct Text {
     pub regex: Many<String>,
     pub entropy: Option<f64>,
     #[serde(default)]
+    pub random: bool,
+    #[serde(default)]
     pub not: Many<String>,
     pub files: Option<String>,
+    pub not_files: Option<String>,
+    pub unless: Option<Unless>,
+    #[serde(default)]
+    pub outside_types: bool,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Unless {
+    pub files: String,
+    pub matches: String,
 }
 
 #[derive(Clone, Debug, Deserialize)]

@@ -86,6 +86,9 @@ pub enum Test {
     Not(Vec<Const>),
     Missing(bool),
     Matches(Pattern),
+    NotMatches(Pattern),
+    /// A constant that reads like a key or a password, not like words.
+    Random(bool),
     Literal(bool),
     Built(bool),
     /// An object, map or list literal.
@@ -95,6 +98,7 @@ pub enum Test {
     Path(PathSet),
     NotPath(PathSet),
     Name(Pattern),
+    NotName(Pattern),
     Unbounded(bool),
     /// A constant number less than this.
     Below(f64),
@@ -111,7 +115,9 @@ pub enum Condition {
         tests: Vec<Test>,
     },
     Target(Pattern),
+    NotTarget(Pattern),
     Inside(Pattern),
+    NotInside(Pattern),
     File(Pattern),
     NotFile(Pattern),
     /// The arguments as the words of a command line.
@@ -413,8 +419,10 @@ pub struct Models {
     pub stdlib: Vec<Sym>,
     /// Well-known package names, for `like_known`.
     pub known: Vec<Sym>,
-    /// Import name -> distribution name, where they differ.
-    pub distributions: FxHashMap<Sym, Sym>,
+    /// Import name -> names of the distributions that bring it, where they differ.
+    pub distributions: FxHashMap<Sym, Vec<Sym>>,
+    /// Import names that many distributions share and none is named after.
+    pub namespaces: FxHashSet<Sym>,
 }
 
 /// Where a text rule searches.
@@ -446,8 +454,15 @@ pub enum RuleKind {
         /// Each with the entry that it is.
         regexes: Vec<(Pattern, EntryIx)>,
         entropy: Option<f64>,
+        /// Only what reads like a key or a password.
+        random: bool,
         not: Vec<Pattern>,
         files: Option<Pattern>,
+        not_files: Option<Pattern>,
+        /// In files of the first, what matches the second as a whole is harmless.
+        unless: Option<(Pattern, Pattern)>,
+        /// Comments in declarations of types do not count.
+        outside_types: bool,
     },
     Change(Change),
     Dependency {

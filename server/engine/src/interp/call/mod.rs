@@ -75,6 +75,7 @@ impl<'a> Interp<'a> {
             span,
         };
 
+        self.keywords(&site);
         let mut result = None;
         let mut registered = false;
         for r in roles.iter() {
