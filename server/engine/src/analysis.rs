@@ -213,6 +213,18 @@ pub enum Refusal {
     Budget,
 }
 
+impl From<String> for Refusal {
+    fn from(why: String) -> Self {
+        Refusal::Unfit(why)
+    }
+}
+
+impl From<&str> for Refusal {
+    fn from(why: &str) -> Self {
+        Refusal::Unfit(why.into())
+    }
+}
+
 /// The engine: rules and models, shared by all doors and threads.
 pub struct Engine {
     rules: Arc<RuleSet>,

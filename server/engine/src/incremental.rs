@@ -464,10 +464,13 @@ fn frameworks(items: &[Item], facts: &Facts) -> FxHashSet<Sym> {
     seen
 }
 
+/// How the note of a step begins that names a variable.
+pub(crate) const ASSIGNED: &str = "assigned to ";
+
 fn note(note: Note) -> String {
     match note {
         Note::Source(p) => format!("untrusted data enters: {p}"),
-        Note::Assigned(n) => format!("assigned to {n}"),
+        Note::Assigned(n) => format!("{ASSIGNED}{n}"),
         Note::Passed(n) if n.is_empty() => "reaches the dangerous call".to_string(),
         Note::Passed(n) => format!("passed to {n}"),
         Note::Stored(n) => format!("kept in {n} and read again"),

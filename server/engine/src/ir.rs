@@ -533,6 +533,17 @@ pub struct Unit {
 }
 
 impl Unit {
+    /// Shows every statement, those of functions and classes included.
+    pub fn each_statement<'u>(&'u self, see: &mut dyn FnMut(&'u Stmt)) {
+        statements(&self.body, see);
+        for f in &self.funcs {
+            statements(&f.body, see);
+        }
+        for c in &self.classes {
+            statements(&c.body, see);
+        }
+    }
+
     /// The expression `id`.
     pub fn expr(&self, id: ExprId) -> &Expr {
         &self.exprs[id.0 as usize]
@@ -549,5 +560,37 @@ impl Unit {
     pub fn push(&mut self, kind: ExprKind, span: Span) -> ExprId {
         self.exprs.push(Expr { kind, span });
         ExprId(self.exprs.len() as u32 - 1)
+    }
+}
+
+/// Shows each of these statements and those in them.
+fn statements<'u>(body: &'u [Stmt], see: &mut dyn FnMut(&'u Stmt)) {
+    for s in body {
+        see(s);
+        match &s.kind {
+            StmtKind::If { then, other, .. } => {
+                statements(then, see);
+                statements(other, see);
+            }
+            StmtKind::Loop { body, other, .. } => {
+                statements(body, see);
+                statements(other, see);
+            }
+            StmtKind::Switch { cases, .. } => {
+                for c in cases {
+                    statements(&c.body, see);
+                }
+            }
+            StmtKind::Try { body, handlers, other, finally } => {
+                statements(body, see);
+                for h in handlers {
+                    statements(&h.body, see);
+                }
+                statements(other, see);
+                statements(finally, see);
+            }
+            StmtKind::Block(body) => statements(body, see),
+            _ => {}
+        }
     }
 }

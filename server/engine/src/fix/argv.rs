@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     finding::Safety,
-    ir::{ExprId, ExprKind, Lit},
+    ir::{ExprId, ExprKind, Lit, Span},
 };
 use std::ops::Range;
 
@@ -76,7 +76,7 @@ fn refuse_options(context: &Context<'_>, mut values: Vec<&str>, place: &Range<us
     let statement = context.block_statement(place).ok_or("there is no place for a test before the call")?;
     let lines = context.whole_lines(statement.byte_range()).ok_or("the statement shares its line with others")?;
     let indent = edits::indent(&context.file.text, statement.start_byte());
-    let unit = edits::unit(&context.file.text, context.file.language);
+    let unit = edits::unit(context.file, context.finding.span.start);
     let dash = edits::literal(&context.file.text, "-");
     let refusal = super::path::refusal(context, place.start, "not an option", edits)?;
     for value in values {
@@ -100,6 +100,9 @@ fn python(context: &Context<'_>, call: &Call<'_>, index: usize, edits: &mut Edit
     };
     match context.path.as_str() {
         "os.system" => {
+            if !context.only_tested(call.span) {
+                return Err("`os.system` gives a status of its own kind, which is used here".into());
+            }
             let name = spelled("subprocess", "call", edits)?;
             edits.replace(callee, name);
             Ok(false)
@@ -152,7 +155,10 @@ fn python(context: &Context<'_>, call: &Call<'_>, index: usize, edits: &mut Edit
 
 /// Calls the function that takes a list.
 fn javascript(context: &Context<'_>, call: &Call<'_>, edits: &mut Edits) -> Result<(), String> {
-    let last = context.path.rsplit('.').next().unwrap_or_default();
+    let (module, last) = context.path.rsplit_once('.').unwrap_or_default();
+    if module != "child_process" {
+        return Err(format!("`{}` has no form that takes a list", context.path));
+    }
     let new = match last {
         "exec" => "execFile",
         "execSync" => "execFileSync",
@@ -283,6 +289,33 @@ fn unquoted(code: &str) -> Option<&str> {
 }
 
 impl Context<'_> {
+    /// Whether of a value nothing is of interest but whether it is zero.
+    fn only_tested(&self, span: Span) -> bool {
+        let range = self.range(span);
+        let root = self.file.tree.root_node();
+        let Some(mut node) = root.descendant_for_byte_range(range.start, range.end) else { return false };
+        while let Some(parent) = node.parent() {
+            match parent.kind() {
+                "parenthesized_expression" | "boolean_operator" => node = parent,
+                "expression_statement" | "not_operator" => return true,
+                "if_statement" | "while_statement" | "elif_clause" | "conditional_expression" => {
+                    return parent.child_by_field_name("condition").is_some_and(|c| c.id() == node.id())
+                        || parent.kind() == "conditional_expression" && parent.named_child(1).is_some_and(|c| c.id() == node.id());
+                }
+                "comparison_operator" => {
+                    let others =
+                        (0..parent.named_child_count()).filter_map(|i| parent.named_child(i as u32)).filter(|c| c.id() != node.id());
+                    let signs = self.text(parent.byte_range());
+                    return others.clone().count() == 1
+                        && others.map(|o| self.text(o.byte_range())).all(|o| o == "0")
+                        && (signs.contains("==") || signs.contains("!="));
+                }
+                _ => return false,
+            }
+        }
+        false
+    }
+
     /// The expression that puts a value together: itself, or the only definition of the variable it is, if nothing else uses it.
     pub(super) fn built(&self, id: ExprId, at: usize) -> Result<ExprId, String> {
         let ExprKind::Name(name) = self.unit.expr(id).kind else { return Ok(id) };

@@ -12,11 +12,23 @@ use crate::{
 };
 use std::ops::Range;
 
-/// `replace-call`: another function, same arguments. `{name}` in it is the name of the one that was called.
-pub(super) fn replace_call(context: &Context<'_>, with: &str, import: Option<&str>) -> Outcome {
+/// `replace-call`: another function, same arguments but for the one that it does not take. `{name}` in it is the name of the one
+/// that was called.
+pub(super) fn replace_call(context: &Context<'_>, with: &str, without: Option<&Selector>, import: Option<&str>) -> Outcome {
     let call = context.the_call()?;
     let with = &*with.replace("{name}", context.path.rsplit('.').next().unwrap_or_default());
     let mut edits = Edits::default();
+    if let Some(selector) = without {
+        if call.args.iter().any(|a| a.spread != Spread::No) {
+            return Err("the call spreads its arguments: what it is given can't be seen".into());
+        }
+        if let Some((i, _)) = context.select(call.args, selector) {
+            if call.args.iter().skip(i + 1).any(|a| a.name.is_none()) {
+                return Err("arguments after the one that goes would move".into());
+            }
+            edits.replace(with_comma(context, &call, i), "");
+        }
+    }
     let callee = context.unit.expr(call.callee);
     let range = context.range(callee.span);
     let (old_module, _) = context.path.rsplit_once('.').unwrap_or_default();

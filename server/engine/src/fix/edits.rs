@@ -1,6 +1,7 @@
 //! Edits in the making, and the file's own habits: line ends, indentation, quotes.
 
 use crate::{
+    analysis::SourceFile,
     finding::{Edit, Fix, Safety},
     lang::Language,
 };
@@ -75,20 +76,41 @@ pub(super) fn indent(file: &str, at: usize) -> &str {
     &line[..end]
 }
 
-/// One level of indentation as the file has it.
-pub(super) fn unit(file: &str, language: Language) -> String {
-    let mut width = usize::MAX;
-    for line in file.lines() {
-        if line.starts_with('\t') {
-            return "\t".into();
+/// One level of indentation as the text around `at` has it, else as the file mostly has it.
+pub(super) fn unit(file: &SourceFile, at: usize) -> String {
+    let text = &file.text;
+    let mut node = file.tree.root_node().descendant_for_byte_range(at, at);
+    // The nearest block that is indented against what opens it.
+    while let Some(n) = node {
+        node = n.parent();
+        if !matches!(n.kind(), "block" | "statement_block") {
+            continue;
         }
-        let spaces = line.len() - line.trim_start_matches(' ').len();
-        if spaces > 1 && !line.trim().is_empty() && !line.trim_start().starts_with('*') {
-            width = width.min(spaces);
+        let opener = n.parent().map_or(n.start_byte(), |p| p.start_byte());
+        let inner = (0..n.named_child_count()).filter_map(|i| n.named_child(i as u32));
+        for child in inner.filter(|c| line_start(text, c.start_byte()) > opener) {
+            let (outer, own) = (indent(text, opener), indent(text, child.start_byte()));
+            if let Some(unit) = own.strip_prefix(outer).filter(|u| !u.is_empty() && (u.starts_with('\t') || u.len() <= 8)) {
+                return unit.to_string();
+            }
         }
     }
-    let default = if language == Language::Python { 4 } else { 2 };
-    " ".repeat(if width > 8 { default } else { width })
+    let (mut steps, mut tabs, mut before) = ([0usize; 9], 0, 0);
+    for line in text.lines().filter(|l| !l.trim().is_empty()) {
+        let spaces = line.len() - line.trim_start_matches(' ').len();
+        tabs += usize::from(line.starts_with('\t'));
+        if spaces > before + 1 && spaces - before <= 8 {
+            steps[spaces - before] += 1;
+        }
+        before = spaces;
+    }
+    let default = if file.language == Language::Python { 4 } else { 2 };
+    let (width, count) = (2..=8).map(|w| (w, steps[w])).max_by_key(|(w, n)| (*n, 9 - w)).unwrap_or((default, 0));
+    match (tabs > count, count) {
+        (true, _) => "\t".into(),
+        (false, 0) => " ".repeat(default),
+        (false, _) => " ".repeat(width),
+    }
 }
 
 /// The quote that most strings of the file have.

@@ -1,17 +1,18 @@
 //! The gate: a rewrite is applied to a copy of the file and must prove itself there.
 
 use crate::{
-    analysis::{Analysis, Cache, Foreign, Project, Refusal, SourceFile},
+    analysis::{Analysis, Cache, Dependency, Foreign, Project, Refusal, SourceFile},
     finding::{Finding, Fix},
     incremental::{self, Site},
+    ir::{ExprKind, Pattern, StmtKind, Sym, Unit},
     items::Item,
     judge::Judges,
     rules::RuleSet,
     syntax,
 };
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 use std::{
-    cell::{Cell, RefCell},
+    cell::{Cell, OnceCell, RefCell},
     ops::Range,
     sync::Arc,
 };
@@ -29,6 +30,8 @@ pub(super) enum Failure {
     StillThere,
     /// Another finding appeared.
     New(Arc<str>),
+    /// The new text uses a name that nothing gives a meaning.
+    Unbound(Sym),
     /// The share of work is spent.
     Budget,
 }
@@ -40,6 +43,7 @@ impl From<Failure> for Refusal {
             Failure::Parser | Failure::Syntax => "the code would not parse as well after the rewrite".into(),
             Failure::StillThere => "the finding would still be there after the rewrite".into(),
             Failure::New(rule) => format!("the rewrite would bring a new finding ({rule})"),
+            Failure::Unbound(name) => format!("nothing here defines `{name}`, which the rewrite would use"),
             Failure::Budget => return Refusal::Budget,
         })
     }
@@ -55,7 +59,7 @@ pub(crate) enum Demand {
 }
 
 /// Steps that the rewrites of any file may take. A step takes some 400 ns.
-const LEAST: u64 = 100_000;
+const LEAST: u64 = 200_000;
 /// Steps that somebody who asked waits for.
 const ASKED: u64 = 8_000_000;
 /// A copy costs one step for so many bytes of it, whatever was edited in it.
@@ -70,6 +74,8 @@ pub(super) struct Gate<'a> {
     /// The findings of the file as it is; without words.
     before: Analysis,
     counts: FxHashMap<Arc<str>, usize>,
+    /// Every name that the file reads or gives a meaning.
+    names: OnceCell<FxHashSet<Sym>>,
     sites: Vec<Site>,
     items: Vec<Item>,
     /// What the analyses of the copies share.
@@ -95,7 +101,19 @@ impl<'a> Gate<'a> {
             Demand::All => LEAST.max((cache.cost.worth + file.text.len() as u64) / 3),
         };
         let counts = counts(&before.findings);
-        Some(Self { rules, judges, file, project, before, counts, sites, items, cache: RefCell::new(cache), left: Cell::new(share) })
+        Some(Self {
+            rules,
+            judges,
+            file,
+            project,
+            before,
+            counts,
+            names: OnceCell::new(),
+            sites,
+            items,
+            cache: RefCell::new(cache),
+            left: Cell::new(share),
+        })
     }
 
     /// Whether it is one of the file's findings.
@@ -103,14 +121,44 @@ impl<'a> Gate<'a> {
         self.before.findings.iter().any(|f| f.rule == finding.rule && f.span == finding.span)
     }
 
+    /// Whether a rule has a finding in `range` of the file as it is.
+    pub(super) fn speaks(&self, rule: &str, range: &Range<usize>) -> bool {
+        self.before.findings.iter().any(|f| *f.rule == *rule && f.span.start < range.end && range.start < f.span.end)
+    }
+
     /// What the analysis knows about the places of findings.
     pub(super) fn sites(&self) -> &[Site] {
         &self.sites
     }
 
+    /// Whether the project of the file knows a package.
+    pub(super) fn depends_on(&self, package: &str) -> bool {
+        self.project.dependency(&self.file.path, package, self.file.language) == Dependency::Known
+    }
+
     /// The file's items, lowered.
     pub(super) fn items(&self) -> &[Item] {
         &self.items
+    }
+
+    /// A name that the items of a copy use, if it is new in the file and nothing gives it a meaning.
+    fn unbound(&self, copy: &[Item]) -> Option<Sym> {
+        let old: FxHashSet<u64> = self.items.iter().map(|i| i.id).collect();
+        let fresh: Vec<_> = copy.iter().filter(|i| !old.contains(&i.id)).map(|i| names(&i.unit)).collect();
+        let known = self.names.get_or_init(|| {
+            self.items.iter().fold(FxHashSet::default(), |mut all, i| {
+                let (bound, read) = names(&i.unit);
+                all.extend(bound);
+                all.extend(read);
+                all
+            })
+        });
+        let globals = self.file.language.info().globals;
+        let mut unbound = fresh
+            .iter()
+            .flat_map(|(_, read)| read)
+            .filter(|n| !known.contains(n) && !fresh.iter().any(|(bound, _)| bound.contains(n)) && !globals.contains(&n.as_str()));
+        unbound.next().copied()
     }
 
     fn pay(&self, steps: u64) {
@@ -141,7 +189,10 @@ impl<'a> Gate<'a> {
         let mut cache = self.cache.borrow_mut();
         let analysis = incremental::analyse_copy(self.rules, self.judges, &copy, &mut cache, self.project, &mut Vec::new());
         self.pay(cache.cost.taken);
-        let (analysis, _) = analysis.ok_or(Failure::Parser)?;
+        let (analysis, items) = analysis.ok_or(Failure::Parser)?;
+        if let Some(name) = self.unbound(&items) {
+            return Err(Failure::Unbound(name));
+        }
         let mine = &finding.rule;
         let new = counts(&analysis.findings);
         let count = |of: &FxHashMap<Arc<str>, usize>, rule: &Arc<str>| of.get(rule).copied().unwrap_or(0);
@@ -163,6 +214,42 @@ impl<'a> Gate<'a> {
             return Err(Failure::StillThere);
         }
         Ok(())
+    }
+}
+
+/// The names that a piece of code gives a meaning, and those that it reads.
+fn names(unit: &Unit) -> (FxHashSet<Sym>, FxHashSet<Sym>) {
+    let (mut bound, mut read) = (FxHashSet::default(), FxHashSet::default());
+    let mut pattern = |p: &Pattern| bound_by(p, &mut bound);
+    unit.each_statement(&mut |s| match &s.kind {
+        StmtKind::Assign { target, .. } => pattern(target),
+        StmtKind::Loop { binding: Some(p), .. } => pattern(p),
+        StmtKind::Import { local, .. } => pattern(&Pattern::Name(*local, s.span)),
+        _ => {}
+    });
+    for f in &unit.funcs {
+        f.params.iter().for_each(|p| pattern(&p.pattern));
+    }
+    for e in &unit.exprs {
+        match &e.kind {
+            ExprKind::Assign { target, .. } => pattern(target),
+            ExprKind::Name(n) => drop(read.insert(*n)),
+            _ => {}
+        }
+    }
+    bound.extend(unit.funcs.iter().filter_map(|f| f.name));
+    bound.extend(unit.classes.iter().filter_map(|c| c.name));
+    (bound, read)
+}
+
+/// The names that a pattern binds.
+fn bound_by(pattern: &Pattern, bound: &mut FxHashSet<Sym>) {
+    match pattern {
+        Pattern::Name(n, _) => drop(bound.insert(*n)),
+        Pattern::List(all) => all.iter().for_each(|p| bound_by(p, bound)),
+        Pattern::Map(all) => all.iter().for_each(|(_, p)| bound_by(p, bound)),
+        Pattern::Default(p, _) | Pattern::Rest(p) => bound_by(p, bound),
+        Pattern::Member { .. } | Pattern::Index { .. } | Pattern::Ignore => {}
     }
 }
 

@@ -67,9 +67,9 @@ pub(super) fn ensure(context: &Context<'_>, statement: &str, edits: &mut Edits) 
     }
     let text = &file.text;
     if let [only] = wanted.as_slice()
-        && let Some(at) = beside(file, only, have)
+        && let Some((at, glue)) = beside(file, only, have)
     {
-        edits.insert(at, format!(", {}", only.local));
+        edits.insert(at, format!("{glue}{}", only.local));
         return Ok(());
     }
     if file.language == Language::Python {
@@ -91,23 +91,42 @@ pub(super) fn ensure(context: &Context<'_>, statement: &str, edits: &mut Edits) 
     Ok(())
 }
 
-/// Where a name goes that an import of the same module can take along: `from m import a, b`, `{ a, b } = require("m")`.
-fn beside(file: &SourceFile, wanted: &Bound, have: &[Bound]) -> Option<usize> {
+/// Where a name goes that an import of the same module can take along (`from m import a, b`, `{ a, b } = require("m")`), and what
+/// stands before it there.
+fn beside(file: &SourceFile, wanted: &Bound, have: &[Bound]) -> Option<(usize, String)> {
     if wanted.member != Some(wanted.local) {
         return None;
     }
-    let like = have.iter().rev().find(|h| h.module == wanted.module && h.member.is_some())?;
-    let end = item_end(file, like.at);
-    let source = file.text.get(like.at..end)?;
-    if source.contains(['\n', '(', '*', '#']) && file.language == Language::Python || source.contains('\n') {
+    let like = have.iter().rev().find(|h| h.module == wanted.module && h.member.is_some_and(|m| m != "*"))?;
+    let item = syntax::items(&file.tree).into_iter().find(|n| n.start_byte() == like.at)?;
+    if item.has_error() {
         return None;
     }
-    if file.language == Language::Python {
-        return Some(like.at + source.trim_end().len());
+    let mut last = None;
+    let mut stack = vec![item];
+    while let Some(node) = stack.pop() {
+        let parent = node.parent().map_or("", |p| p.kind());
+        let name = match node.kind() {
+            "dotted_name" | "aliased_import" => {
+                parent == "import_from_statement" && node.prev_sibling().is_some_and(|s| s.kind() != "from")
+            }
+            "import_specifier" => true,
+            "shorthand_property_identifier_pattern" | "pair_pattern" => parent == "object_pattern",
+            "wildcard_import" | "namespace_import" => return None,
+            _ => false,
+        };
+        if name {
+            last = last.max(Some(node.end_byte()));
+        } else {
+            stack.extend((0..node.named_child_count()).filter_map(|i| node.named_child(i as u32)));
+        }
     }
-    let close = source.find('}').filter(|_| source.matches('}').count() == 1)?;
-    let names = source[..close].trim_end();
-    (!names.ends_with(['{', ','])).then_some(like.at + names.len())
+    let end = last?;
+    // A name on a line of its own gets company of its kind.
+    let line = file.text.get(line_start(&file.text, end)..end)?;
+    let alone = line_start(&file.text, end) > like.at && !line.contains(',') && !line.contains(['(', '{']);
+    let glue = if alone { format!(",\n{}", super::edits::indent(&file.text, end)) } else { ", ".into() };
+    Some((end, glue))
 }
 
 /// One past the item that starts at `at`.

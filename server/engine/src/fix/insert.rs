@@ -71,7 +71,7 @@ pub(super) fn insert_guard(context: &Context<'_>, statement: &str, import: Optio
         let value = context.the_value()?;
         said = said.replace("{arg}", context.source(value));
     }
-    let unit = edits::unit(&context.file.text, context.file.language);
+    let unit = edits::unit(context.file, context.finding.span.start);
     let said = said.replace("    ", &unit);
     edits.insert(lines.start, indented(&said, edits::indent(&context.file.text, place.start_byte())));
     Ok(Proposal::new(format!("Add `{}`", said.lines().next().unwrap_or_default()), edits))
@@ -93,6 +93,9 @@ pub(super) fn delete_statement(context: &Context<'_>) -> Outcome {
 
 /// `env-secret`: the secret comes from the environment, and its absence is an error.
 pub(super) fn env_secret(context: &Context<'_>, name: Option<&str>) -> Outcome {
+    if in_tests(&context.file.path) {
+        return Err("a test that needs a variable of the environment would no longer run by itself".into());
+    }
     if let Some((expression, name)) = fallback(context) {
         return from_environment(context, expression, &name);
     }
@@ -234,8 +237,70 @@ fn variable(context: &Context<'_>, literal: Node<'_>) -> Option<String> {
     (!out.is_empty() && !out.starts_with(|c: char| c.is_ascii_digit())).then_some(out)
 }
 
+/// Whether a file is part of a project's tests, by its name.
+fn in_tests(path: &str) -> bool {
+    let (folders, name) = path.rsplit_once('/').unwrap_or(("", path));
+    let stem = name.split('.').next().unwrap_or_default();
+    folders.split('/').any(|f| matches!(f, "test" | "tests" | "__tests__" | "e2e" | "spec"))
+        || stem.starts_with("test_")
+        || stem.ends_with("_test")
+        || stem == "conftest"
+        || name.contains(".test.")
+        || name.contains(".spec.")
+}
+
+/// Words of names of settings that only tune: a program must start without them.
+const TUNING: &str = " MAX MIN LIMIT LIMITS COUNT SIZE TTL AGE EXPIRE EXPIRES EXPIRY EXPIRATION LIFETIME TIMEOUT REQUIRED ENABLE ENABLED \
+                      DISABLE DISABLED LENGTH ROUNDS COST RATE RETRIES DAYS HOURS MINUTES SECONDS ";
+
+/// Why a setting is no secret, if its name or its default says so.
+fn tunes(context: &Context<'_>, expression: Node<'_>, name: &str) -> Option<&'static str> {
+    if name.to_ascii_uppercase().split('_').any(|w| !w.is_empty() && TUNING.contains(&format!(" {w} "))) {
+        return Some("is the name of a setting that tunes, which has a default for a reason");
+    }
+    let range = expression.byte_range();
+    let inside = context.exprs().filter(|(_, e)| {
+        let r = context.range(e.span);
+        range.start <= r.start && r.end <= range.end
+    });
+    let last = inside
+        .filter_map(|(_, e)| if let ExprKind::Lit(l) = &e.kind { Some((e.span.start, l)) } else { None })
+        .max_by_key(|(at, _)| *at)?;
+    let plain = match last.1 {
+        Lit::Str(s) => {
+            s.parse::<f64>().is_ok() || matches!(s.to_ascii_lowercase().as_str(), "true" | "false" | "yes" | "no" | "on" | "off")
+        }
+        Lit::Int(_) | Lit::Float(_) | Lit::Bool(_) => true,
+        Lit::Null => false,
+    };
+    plain.then_some("has a number or a switch as its default, which is no secret")
+}
+
+/// Whether the program itself fills its environment (from a `.env` file), and maybe not before `at`: what is read while a module is
+/// loaded may be read too early then.
+fn filled_later(context: &Context<'_>, at: usize) -> bool {
+    let text = &context.file.text;
+    if context.function_at(at).is_some() {
+        return false;
+    }
+    match ["load_dotenv(", "dotenv.config(", "dotenv/config", "require(\"dotenv\").config", "require('dotenv').config"]
+        .iter()
+        .filter_map(|w| text.find(w))
+        .min()
+    {
+        Some(filled) => filled > at,
+        None => context.depends_on("dotenv"),
+    }
+}
+
 fn from_environment(context: &Context<'_>, expression: Node<'_>, name: &str) -> Outcome {
     let text = &context.file.text;
+    if let Some(why) = tunes(context, expression, name) {
+        return Err(format!("`{name}` {why}").into());
+    }
+    if filled_later(context, expression.start_byte()) {
+        return Err(format!("this is run before dotenv may have set {name}: read it in the function that uses it").into());
+    }
     let mut edits = Edits::default();
     let title = format!("Read {name} from the environment");
     if context.python() {
@@ -252,7 +317,7 @@ fn from_environment(context: &Context<'_>, expression: Node<'_>, name: &str) -> 
     let statement = context.block_statement(&expression.byte_range()).ok_or("there is no place to read it before it is used")?;
     let lines = context.whole_lines(statement.byte_range()).ok_or("the statement shares its line with others")?;
     let indent = edits::indent(text, statement.start_byte());
-    let unit = edits::unit(text, context.file.language);
+    let unit = edits::unit(context.file, context.finding.span.start);
     let check = |variable: &str| {
         let message = edits::literal(text, &format!("{name} is not set"));
         format!("{indent}if (!{variable}) {{\n{indent}{unit}throw new Error({message});\n{indent}}}\n")
@@ -268,7 +333,7 @@ fn from_environment(context: &Context<'_>, expression: Node<'_>, name: &str) -> 
     // In the middle of something else: it is read and checked before.
     let words = text.split(|c: char| !(c.is_alphanumeric() || c == '_'));
     if words.filter(|w| *w == name).count() > text.matches(&format!("process.env.{name}")).count() {
-        return Err(format!("the name `{name}` is already taken in this file"));
+        return Err(format!("the name `{name}` is already taken in this file").into());
     }
     edits.insert(lines.start, format!("{indent}const {name} = process.env.{name};\n{}", check(name)));
     edits.replace(expression.byte_range(), name);

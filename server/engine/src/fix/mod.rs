@@ -12,6 +12,8 @@ mod path;
 mod shape;
 mod site;
 mod sql;
+#[cfg(test)]
+mod tests;
 mod wrap;
 
 pub(crate) use gate::Demand;
@@ -46,7 +48,7 @@ impl Proposal {
 }
 
 /// What a recipe gives: a proposal, or why it cannot be right here.
-type Outcome = Result<Proposal, String>;
+type Outcome = Result<Proposal, Refusal>;
 
 /// The rewrites of one file; see [`crate::Engine::rewrites`].
 ///
@@ -97,10 +99,12 @@ impl<'a> Rewrites<'a> {
         let Some(spec) = specs.iter().find(|s| applies(s, &context)) else {
             return Err(unfit("this rule has no rewrite for such code".into()));
         };
+        if let Some(rule) = spec.unless.iter().find(|rule| gate.speaks(rule, &context.around)) {
+            return Err(format!("what `{rule}` says here would still be true").into());
+        }
         // A mistake in a recipe costs the rewrite, never the finding.
         let proposal = catch_unwind(AssertUnwindSafe(|| propose(&spec.recipe, &context)))
-            .unwrap_or_else(|_| Err("the recipe failed; this is a bug in qualm".into()))
-            .map_err(unfit)?;
+            .unwrap_or_else(|_| Err("the recipe failed; this is a bug in qualm".into()))?;
         let fix = proposal.edits.into_fix(&self.file.text, proposal.title, spec.safety).map_err(unfit)?;
         match gate.prove(finding, &fix) {
             Ok(()) => Ok(fix),
@@ -122,7 +126,7 @@ fn propose(recipe: &Recipe, context: &Context<'_>) -> Outcome {
     match recipe {
         Recipe::Parametrise => parametrise::propose(context),
         Recipe::Argv => argv::propose(context),
-        Recipe::ReplaceCall { with, import } => call::replace_call(context, with, import.as_deref()),
+        Recipe::ReplaceCall { with, without, import } => call::replace_call(context, with, without.as_ref(), import.as_deref()),
         Recipe::SetArgument { argument, key, value, import } => {
             call::set_argument(context, argument, key.as_deref(), value, import.as_deref())
         }

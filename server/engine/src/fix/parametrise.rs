@@ -26,7 +26,7 @@ pub(super) fn propose(context: &Context<'_>) -> Outcome {
     let style = context.placeholder.ok_or("the database driver is not known, so neither are its placeholders")?;
     let method = context.path.rsplit('.').next().unwrap_or_default();
     if matches!(method, "executescript" | "exec" | "extra" | "executemany") {
-        return Err(format!("`{method}` takes no parameters for a single statement"));
+        return Err(format!("`{method}` takes no parameters for a single statement").into());
     }
     let (index, arg) = context.the_argument()?;
     if arg.name.is_some() {
@@ -45,7 +45,7 @@ pub(super) fn propose(context: &Context<'_>) -> Outcome {
                 kept.push(at);
             }
             Place::Value(_) if hole.formatted => {
-                return Err(format!("`{}` is formatted in a way that a parameter can't be", shown(&hole.code)));
+                return Err(format!("`{}` is formatted in a way that a parameter can't be", shown(&hole.code)).into());
             }
             // Two holes between the same quotes are one value.
             Place::Value(parts) if parameters.last().is_some_and(|p| p.parts == parts) => {}
@@ -53,7 +53,7 @@ pub(super) fn propose(context: &Context<'_>) -> Outcome {
         }
     }
     if parameters.is_empty() {
-        return Err(left.unwrap_or_else(|| "no value is put into the query here".into()));
+        return Err(left.unwrap_or_else(|| "no value is put into the query here".to_string()).into());
     }
 
     let mut edits = Edits::default();

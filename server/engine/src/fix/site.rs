@@ -8,6 +8,7 @@ use super::{
 use crate::{
     analysis::SourceFile,
     finding::{Finding, Fix},
+    incremental,
     ir::{Arg, Expr, ExprId, ExprKind, Func, Pattern, Span, Stmt, StmtKind, Sym, Unit},
     items::Item,
     lang,
@@ -111,6 +112,11 @@ impl<'a> Context<'a> {
         self.gate.prove(self.finding, fix)
     }
 
+    /// Whether the project of the file knows a package.
+    pub(super) fn depends_on(&self, package: &str) -> bool {
+        self.gate.depends_on(package)
+    }
+
     /// The file's items, lowered.
     pub(super) fn items(&self) -> &'a [Item] {
         self.gate.items()
@@ -199,15 +205,48 @@ impl<'a> Context<'a> {
         self.unit.funcs.iter().filter(holds).min_by_key(|f| f.span.end - f.span.start)
     }
 
+    /// The part of the way of the finding's data that lies in this file: places, and the variables it was given to there.
+    fn way(&self) -> impl Iterator<Item = (&Range<usize>, Option<&str>)> {
+        let own = self.finding.path.iter().filter(|s| s.file.is_none());
+        own.map(|s| (&s.span, s.note.strip_prefix(incremental::ASSIGNED)))
+    }
+
+    /// Whether the finding's data comes in through the code in `range`: it names a variable that the data was given to before, or
+    /// is where the data enters.
+    pub(super) fn carries(&self, range: &Range<usize>) -> bool {
+        let scope = self.function_at(range.start).map(|f| self.range(f.span));
+        let here = |span: &Range<usize>| scope.as_ref().is_none_or(|s| contains(s, span));
+        let names = || {
+            self.exprs().filter(|(_, e)| contains(range, &self.range(e.span))).filter_map(|(_, e)| match e.kind {
+                ExprKind::Name(n) => Some(n),
+                _ => None,
+            })
+        };
+        self.way().any(|(span, variable)| {
+            let source = self.text(span.clone());
+            contains(range, span)
+                || here(span) && span.end <= range.start && names().any(|n| variable.is_some_and(|v| n == v) || n.as_str() == source)
+        })
+    }
+
+    /// Whether the code at `at` runs while a request of the framework is answered, as far as can be seen.
+    pub(super) fn answers(&self, at: usize, framework: &str) -> bool {
+        let from_request =
+            self.finding.path.first().is_some_and(|s| s.note.split_whitespace().any(|w| w.split('.').next() == Some(framework)));
+        let starts = self.way().map(|(span, _)| span.start).chain([at]);
+        from_request
+            || starts.filter_map(|at| self.function_at(at)).any(|f| {
+                let routed = f.decorators.iter().any(|d| {
+                    let name = self.source(*d).split('(').next().unwrap_or_default().rsplit('.').next().unwrap_or_default();
+                    matches!(name, "route" | "get" | "post" | "put" | "patch" | "delete" | "head" | "options" | "api_route" | "websocket")
+                });
+                routed || f.params.iter().any(|p| binds(&p.pattern, crate::ir::sym("request")))
+            })
+    }
+
     /// All statements of the item, nested ones included.
     pub(super) fn each_statement<'u>(&'u self, see: &mut dyn FnMut(&'u Stmt)) {
-        statements(&self.unit.body, see);
-        for f in &self.unit.funcs {
-            statements(&f.body, see);
-        }
-        for c in &self.unit.classes {
-            statements(&c.body, see);
-        }
+        self.unit.each_statement(see);
     }
 
     /// The value of a variable that is set once, in the function around `at`: its defining statement and value.
@@ -299,36 +338,5 @@ pub(super) fn binds(pattern: &Pattern, name: Sym) -> bool {
         Pattern::Map(all) => all.iter().any(|(_, p)| binds(p, name)),
         Pattern::Default(p, _) | Pattern::Rest(p) => binds(p, name),
         Pattern::Member { .. } | Pattern::Index { .. } | Pattern::Ignore => false,
-    }
-}
-
-fn statements<'u>(body: &'u [Stmt], see: &mut dyn FnMut(&'u Stmt)) {
-    for s in body {
-        see(s);
-        match &s.kind {
-            StmtKind::If { then, other, .. } => {
-                statements(then, see);
-                statements(other, see);
-            }
-            StmtKind::Loop { body, other, .. } => {
-                statements(body, see);
-                statements(other, see);
-            }
-            StmtKind::Switch { cases, .. } => {
-                for c in cases {
-                    statements(&c.body, see);
-                }
-            }
-            StmtKind::Try { body, handlers, other, finally } => {
-                statements(body, see);
-                for h in handlers {
-                    statements(&h.body, see);
-                }
-                statements(other, see);
-                statements(finally, see);
-            }
-            StmtKind::Block(body) => statements(body, see),
-            _ => {}
-        }
     }
 }

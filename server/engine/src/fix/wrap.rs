@@ -29,7 +29,7 @@ pub(super) fn propose(context: &Context<'_>, with: &str, import: Option<&str>) -
         Ok(Proposal::new(format!("Pass it through {function}"), edits))
     };
     if places.len() == 1 || places.len() > MAX_HOLES {
-        return make(&places);
+        return Ok(make(&places)?);
     }
     // Only what has to be wrapped is: a part that is markup on purpose would be spoilt.
     let mut wanted = places;
@@ -45,7 +45,7 @@ pub(super) fn propose(context: &Context<'_>, with: &str, import: Option<&str>) -
             i += 1;
         }
     }
-    make(&wanted)
+    Ok(make(&wanted)?)
 }
 
 /// What the finding underlines, or what the variable that it underlines was made of.

@@ -33,6 +33,8 @@ pub struct Info {
     pub models: &'static str,
     /// What starts a line comment.
     pub line_comment: &'static str,
+    /// Names that mean something in every file, as far as rewrites use them.
+    pub globals: &'static [&'static str],
     grammar: fn() -> tree_sitter::Language,
     lower: fn(&mut Lowering<'_>, Node<'_>),
 }
@@ -46,6 +48,7 @@ static TABLE: [Info; 4] = [
         extensions: &["py", "pyi", "pyw"],
         models: "python",
         line_comment: "#",
+        globals: python::GLOBALS,
         grammar: || tree_sitter_python::LANGUAGE.into(),
         lower: python::lower,
     },
@@ -57,6 +60,7 @@ static TABLE: [Info; 4] = [
         extensions: &["js", "jsx", "mjs", "cjs"],
         models: "javascript",
         line_comment: "//",
+        globals: javascript::GLOBALS,
         grammar: || tree_sitter_javascript::LANGUAGE.into(),
         lower: javascript::lower,
     },
@@ -68,6 +72,7 @@ static TABLE: [Info; 4] = [
         extensions: &["ts", "mts", "cts"],
         models: "javascript",
         line_comment: "//",
+        globals: javascript::GLOBALS,
         grammar: || tree_sitter_typescript::LANGUAGE_TYPESCRIPT.into(),
         lower: javascript::lower,
     },
@@ -79,6 +84,7 @@ static TABLE: [Info; 4] = [
         extensions: &["tsx"],
         models: "javascript",
         line_comment: "//",
+        globals: javascript::GLOBALS,
         grammar: || tree_sitter_typescript::LANGUAGE_TSX.into(),
         lower: javascript::lower,
     },

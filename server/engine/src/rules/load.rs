@@ -999,7 +999,7 @@ fn fix(f: &raw::Fix) -> Result<FixSpec, Wrong> {
     let recipe = match f.recipe.as_str() {
         "parametrise" => Recipe::Parametrise,
         "argv" => Recipe::Argv,
-        "replace-call" => Recipe::ReplaceCall { with: need(&f.with, "with")?, import },
+        "replace-call" => Recipe::ReplaceCall { with: need(&f.with, "with")?, without: f.without.as_ref().map(selector), import },
         "set-argument" => Recipe::SetArgument { argument: argument()?, key: f.key.clone(), value: need(&f.value, "value")?, import },
         "remove-argument" => Recipe::RemoveArgument { argument: argument()? },
         "set-value" => Recipe::SetValue { value: need(&f.value, "value")?, import },
@@ -1016,5 +1016,6 @@ fn fix(f: &raw::Fix) -> Result<FixSpec, Wrong> {
         safety: f.safety,
         languages: languages(&f.languages)?,
         call: f.call.as_ref().map(|c| paths::expand(&c.to_vec())).transpose()?,
+        unless: f.unless.as_ref().map(raw::Many::to_vec).unwrap_or_default().into_iter().map(Into::into).collect(),
     })
 }

@@ -475,4 +475,6 @@ pub(super) struct Fix {
     pub value: Option<String>,
     pub name: Option<String>,
     pub statement: Option<String>,
+    pub without: Option<Selector>,
+    pub unless: Option<Many<String>>,
 }

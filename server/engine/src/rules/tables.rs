@@ -538,6 +538,8 @@ pub struct FixSpec {
     pub languages: Vec<Language>,
     /// Only for calls of these paths.
     pub call: Option<PathSet>,
+    /// Not where one of these rules speaks about the same code: what it says weighs more.
+    pub unless: Vec<Arc<str>>,
 }
 
 /// See the table in `rules/README.md`.
@@ -546,7 +548,7 @@ pub struct FixSpec {
 pub enum Recipe {
     Parametrise,
     Argv,
-    ReplaceCall { with: String, import: Option<String> },
+    ReplaceCall { with: String, without: Option<Selector>, import: Option<String> },
     SetArgument { argument: Selector, key: Option<String>, value: String, import: Option<String> },
     RemoveArgument { argument: Selector },
     SetValue { value: String, import: Option<String> },
