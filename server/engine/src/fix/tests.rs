@@ -114,7 +114,7 @@ fn contain_path() {
     );
     let pathlib = |body: &str| {
         format!(
-            "from pathlib import Path\nimport shutil\nfrom flask import Flask, request, abort\n\napp = Flask(__name__)\nBASE = Path('/srv')\n\n\n@app.get('/x/<name>')\ndef x(name):\n{body}    return ''\n"
+            "from pathlib import Path\nimport shutil\nfrom flask import Flask, request, abort\n\napp = Flask(__name__)\nBASE = Path('/srv')\n\n\n@app.get('/x')\ndef x():\n    name = request.args['name']\n{body}    return ''\n"
         )
     };
     let after = |body: &str| Ok::<_, &str>(pathlib(body));
@@ -243,7 +243,7 @@ fn replace_call() {
     for (line, wanted) in [
         ("yaml.load(name, Loader=yaml.Loader)", Ok("yaml.safe_load(name)")),
         ("yaml.load(name, yaml.Loader)", Ok("yaml.safe_load(name)")),
-        ("yaml.load(name, **{'Loader': yaml.Loader})", Err("spreads")),
+        ("yaml.full_load(name, *request.args)", Err("spreads")),
         ("yaml.unsafe_load(name)", Ok("yaml.safe_load(name)")),
     ] {
         let wanted = wanted.map(yaml);
