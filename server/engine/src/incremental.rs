@@ -7,8 +7,9 @@
 
 use crate::{
     analysis::{Analysis, Limit, Limits, NotFollowed, Project, SourceFile},
+    callers,
     finding::{Finding, Persona, Step},
-    interp::{Facts, FuncRef, Interp, Note, Pos, RawFinding, Record, Setup, Top},
+    interp::{Facts, FuncRef, Interp, Lean, Note, Pos, RawFinding, Record, Setup, Top},
     ir::{Stmt, StmtKind, Sym, Unit},
     items::{Cache, Item, Own},
     judge::{self, Judges},
@@ -26,6 +27,8 @@ use tree_sitter::Tree;
 /// What the entry points of an item produced.
 pub(crate) struct CachedRoots {
     registrations: u64,
+    /// See [`TopCache::leans`].
+    leans: u64,
     deps: Vec<(Sym, u64)>,
     record: Arc<Record>,
     limits: Limits,
@@ -130,17 +133,20 @@ impl Run<'_> {
             return None;
         }
         let setup = Setup { rules, models, project, language: file.language, path: &file.path, cancelled };
+        let called = callers::called(items.iter().map(|i| &i.own.uses));
         let mutated = items.iter().flat_map(|i| i.own.mutated.iter().copied()).collect();
-        let mut modules: FxHashMap<Sym, Option<(Arc<str>, u64)>> = FxHashMap::default();
-        let mut now = |name: Sym| {
-            let look = || project.module(&file.path, &name, file.language).map(|m| (m.path.clone(), m.hash));
-            modules.entry(name).or_insert_with(look).clone()
+        let mut modules: FxHashMap<(Arc<str>, Sym), Option<(Arc<str>, u64)>> = FxHashMap::default();
+        // While somebody types only the file's own imports are looked up again: who pauses gets an analysis of the whole.
+        let quick = self.tree.is_none();
+        let mut holds = |lean: &Lean| {
+            let look = || project.module(&lean.from, &lean.specifier, file.language).map(|m| (m.path.clone(), m.hash));
+            quick && *lean.from != *file.path || *modules.entry((lean.from.clone(), lean.specifier)).or_insert_with(look) == lean.found
         };
         let mut analysis = Analysis::default();
         let mut records = Vec::new();
         // While somebody types in a definition, the top level around it need not be evaluated again.
         let known = cache.top.clone().filter(|_| self.tree.is_none() || self.copy);
-        let known = known.and_then(|t| Some((t.changed(items)?, t))).filter(|(_, t)| t.record.modules.iter().all(|(s, k)| now(*s) == *k));
+        let known = known.and_then(|t| Some((t.changed(items)?, t))).filter(|(_, t)| t.imports.iter().all(&mut holds));
         let mut own: FxHashMap<u64, Vec<Arc<FuncRef>>> = FxHashMap::default();
         let mut taken = 0;
         let (mut interp, top) = match known {
@@ -166,12 +172,16 @@ impl Run<'_> {
                 taken += record.steps;
                 let unused = record.facts.apps.is_empty() && record.facts.routes.is_empty();
                 let imported = if unused { Vec::new() } else { guarded(&mut interp, Interp::imported_marks).unwrap_or_default() };
-                taken += interp.start_item().steps;
+                let marks = interp.start_item();
+                taken += marks.steps;
                 let items = items.iter().map(|i| (i.id, i.own.clone())).collect();
-                let state = interp.top();
-                (interp, Arc::new(TopCache { items, visited, state, roots, record, imported, limits }))
+                let (state, imports) = (interp.top(), interp.imports());
+                let leans = leans(&record, &imports);
+                let marks = marks.leans;
+                (interp, Arc::new(TopCache { items, visited, state, roots, record, imports, leans, marks, imported, limits }))
             }
         };
+        interp.called = called;
         let (roots, imported) = (&top.roots, &top.imported);
         let mut whole = top.limits;
         whole.extend(std::mem::take(&mut interp.limits));
@@ -191,7 +201,8 @@ impl Run<'_> {
             if let Some(c) = cached
                 && c.registrations == registrations
                 && c.deps.iter().all(|(name, v)| versions.of(*name) == *v)
-                && c.record.modules.iter().all(|(s, known)| now(*s) == *known)
+                && c.leans == top.leans
+                && c.record.leans.iter().all(&mut holds)
             {
                 not_followed.extend(gave_up(item, c.limits));
                 cost.worth += c.record.steps;
@@ -210,7 +221,7 @@ impl Run<'_> {
             }
             let deps = record.deps.iter().map(|d| (*d, versions.of(*d))).collect();
             if let Some(c) = cache.entries.get_mut(&item.key).filter(|c| !self.copy || c.roots.is_none()) {
-                c.roots = Some(Arc::new(CachedRoots { registrations, deps, record: record.clone(), limits }));
+                c.roots = Some(Arc::new(CachedRoots { registrations, leans: top.leans, deps, record: record.clone(), limits }));
             }
             records.push(record);
         }
@@ -218,8 +229,8 @@ impl Run<'_> {
         cache.cost = cost;
         analysis.broken = items.iter().filter(|i| i.unit.broken).map(|i| i.range.clone()).collect();
         if !self.copy {
-            let mut depends: Vec<Arc<str>> =
-                records.iter().flat_map(|r| &r.modules).filter_map(|(_, m)| m.as_ref().map(|m| m.0.clone())).collect();
+            let all = records.iter().flat_map(|r| &r.leans).chain(&top.imports).chain(&top.marks);
+            let mut depends: Vec<Arc<str>> = all.filter_map(|l| l.found.as_ref().map(|f| f.0.clone())).collect();
             depends.sort_unstable();
             depends.dedup();
             analysis.depends_on = depends;
@@ -318,8 +329,24 @@ pub(crate) struct TopCache {
     /// Entry points by item.
     roots: FxHashMap<u64, Vec<Arc<FuncRef>>>,
     record: Arc<Record>,
+    /// What the file imports.
+    imports: Vec<Lean>,
+    /// Hash of what the values that it left lean on in other files: an entry point reads them without looking there itself.
+    leans: u64,
+    /// What the marks of imported modules lean on.
+    marks: Vec<Lean>,
     imported: Vec<Sym>,
     limits: Limits,
+}
+
+/// See [`TopCache::leans`]: the texts that were looked into, and which file each import names.
+fn leans(top: &Record, imports: &[Lean]) -> u64 {
+    let mut h = FxHasher::default();
+    top.leans.hash(&mut h);
+    for lean in imports {
+        (lean.specifier, lean.found.as_ref().map(|f| &f.0)).hash(&mut h);
+    }
+    h.finish()
 }
 
 impl TopCache {
@@ -340,7 +367,9 @@ impl TopCache {
         if kept < self.items.len() {
             let now: FxHashSet<u64> = items.iter().map(|i| i.id).collect();
             for (id, own) in self.items.iter().filter(|(id, _)| !now.contains(id)) {
-                if self.visited.contains(id) {
+                // Where a name has several definitions, the last one counts.
+                let last = own.defines.as_ref()?.iter().all(|n| self.state.defined_by(*n).is_none_or(|item| item == Some(*id)));
+                if self.visited.contains(id) || !last {
                     return None;
                 }
                 before.extend(own.defines.as_ref()?);
@@ -445,6 +474,7 @@ fn registrations(interp: &Interp<'_>, functions: &[Arc<FuncRef>]) -> u64 {
         if let Some(r) = interp.registrations.get(&(f.item, f.func.0)) {
             (f.func.0, &r.params, r.tainted_params, r.returns, &r.label).hash(&mut h);
         }
+        interp.is_called(f).hash(&mut h);
     }
     h.finish()
 }

@@ -6,6 +6,7 @@
 
 use crate::{
     analysis::{self, Limit, Limits, SourceFile},
+    callers::Uses,
     finding::Finding,
     interp,
     ir::{ExprKind, StmtKind, Sym, Unit},
@@ -83,6 +84,8 @@ pub(crate) struct Own {
     pub defines: Option<Vec<Sym>>,
     /// Names of containers that its functions change.
     pub mutated: Vec<Sym>,
+    /// The functions it defines, calls and mentions.
+    pub uses: Uses,
     pub imports: Vec<Import>,
     /// Some comment may answer a finding.
     pub answers: bool,
@@ -95,7 +98,15 @@ impl Own {
         let base = node.start_byte();
         let answers = unit.comments.iter().any(|c| text.get(c.in_file(base)).is_some_and(suppress::possible));
         let (said, limits) = judges.item(language, path, text, node, unit);
-        Own { said, defines: defined(unit), mutated: interp::unit_mutations(unit), imports: dependency::imports(unit), answers, limits }
+        Own {
+            said,
+            defines: defined(unit),
+            mutated: interp::unit_mutations(unit),
+            uses: Uses::of(unit),
+            imports: dependency::imports(unit),
+            answers,
+            limits,
+        }
     }
 }
 

@@ -5,6 +5,7 @@
 //! memory are bounded by a step budget, a nesting limit and a caller's cancel callback.
 
 pub mod analysis;
+mod callers;
 pub mod finding;
 mod fix;
 mod incremental;

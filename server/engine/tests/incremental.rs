@@ -37,6 +37,9 @@ class Store:
         self.sum = hashlib.md5(data)
         return eval(data)
 
+def lone(code):
+    return eval(code)
+
 TABLE = {'a': [v ** 2 for v in range(3)], 'run': lambda x: eval(x)}
 app.run(debug=True)
 "#;
@@ -60,6 +63,10 @@ class Store {
     this.value = eval(data)
     return this
   }
+}
+
+function lone(code) {
+  return eval(code)
 }
 
 const table = { a: [1, 2], run: (x) => eval(x) }
@@ -122,6 +129,8 @@ const PIECES: &[&str] = &[
     "\ndef g(a):\n    return eval(a)\n",
     "\nfunction g(a) {\n  return eval(a)\n}\n",
     "import pickle\n",
+    "\nlone('1')\n",
+    "lone",
     "helper",
     "app = None\n",
     "async ",

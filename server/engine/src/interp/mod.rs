@@ -18,7 +18,7 @@ mod strings;
 mod value;
 
 pub(crate) use module::unit_mutations;
-pub(crate) use record::{Facts, MarkFact, RawFinding, RawStep, Record, RouteFact};
+pub(crate) use record::{Facts, Lean, MarkFact, RawFinding, RawStep, Record, RouteFact};
 pub(crate) use value::{Answer, Callee, Env, Flow, FuncRef, Key, Note, Object, Pos, Shape, Value};
 
 use crate::{
@@ -60,6 +60,8 @@ pub(crate) struct ModuleState {
     pub specifier: Sym,
     /// Marks its top level set (not for the analysed file).
     pub marks: Vec<Sym>,
+    /// Imports that were looked up in it, each with the index of what was found if it takes part.
+    pub imports: Vec<(Lean, Option<u32>)>,
 }
 
 /// How far a module's top level was evaluated.
@@ -212,6 +214,8 @@ pub(crate) struct Interp<'a> {
     pub(crate) record: Record,
     pub(crate) roots: Vec<EntryPoint>,
     pub(crate) registrations: FxHashMap<(u64, u32), Registration>,
+    /// Functions that nobody calls but code of the file; see [`crate::callers`].
+    pub(crate) called: FxHashSet<Sym>,
     /// Functions whose body was evaluated in place.
     visited: FxHashSet<(usize, u32)>,
     active: Vec<(usize, u32)>,
@@ -240,6 +244,18 @@ pub(crate) struct Top {
     by_path: FxHashMap<Arc<str>, u32>,
     specifiers: FxHashMap<(u32, Sym), Option<u32>>,
     registrations: FxHashMap<(u64, u32), Registration>,
+}
+
+impl Top {
+    /// The item of the analysed file that defines the function or class of this name, if the name is bound to one. `None`: it is
+    /// not bound.
+    pub(crate) fn defined_by(&self, name: Sym) -> Option<Option<u64>> {
+        Some(match &self.modules.first()?.globals.get(name)?.callee {
+            Callee::Func(f) if f.module == 0 => Some(f.item),
+            Callee::Class(c) if c.module == 0 => Some(c.item),
+            _ => None,
+        })
+    }
 }
 
 impl<'a> Interp<'a> {
@@ -307,6 +323,7 @@ impl<'a> Interp<'a> {
             state: Evaluated::Not,
             specifier: Sym::default(),
             marks: Vec::new(),
+            imports: Vec::new(),
         };
         Interp {
             by_path: std::iter::once((setup.path.clone(), 0)).collect(),
@@ -325,6 +342,7 @@ impl<'a> Interp<'a> {
             record: Record::default(),
             roots: Vec::new(),
             registrations: FxHashMap::default(),
+            called: FxHashSet::default(),
             visited: FxHashSet::default(),
             active: Vec::new(),
             frames: 0,
@@ -490,7 +508,29 @@ impl<'a> Interp<'a> {
         self.memo.clear();
         self.predicates.clear();
         self.roots.clear();
-        Record { steps: std::mem::take(&mut self.taken), ..std::mem::take(&mut self.record) }
+        let record = std::mem::take(&mut self.record);
+        Record { steps: std::mem::take(&mut self.taken), leans: self.leans(&record.touched), ..record }
+    }
+
+    /// The look-ups behind these modules: how they are reached, and whatever they looked up themselves.
+    fn leans(&self, touched: &FxHashSet<u32>) -> Vec<Lean> {
+        let mut all = touched.clone();
+        let mut at: Vec<u32> = touched.iter().copied().collect();
+        while let Some(index) = at.pop() {
+            let imports = self.modules.get(index as usize).into_iter().flat_map(|m| &m.imports);
+            at.extend(imports.filter_map(|i| i.1).filter(|i| *i != 0 && all.insert(*i)));
+        }
+        let mut leans = Vec::new();
+        for (index, module) in self.modules.iter().enumerate() {
+            let within = all.contains(&(index as u32));
+            leans.extend(module.imports.iter().filter(|(_, i)| within || i.is_some_and(|i| all.contains(&i))).map(|(l, _)| l.clone()));
+        }
+        leans
+    }
+
+    /// What the file itself imports, and what there is of it.
+    pub(crate) fn imports(&self) -> Vec<Lean> {
+        self.modules[0].imports.iter().map(|(l, _)| l.clone()).collect()
     }
 
     /// Evaluates one entry point with a fresh budget.
@@ -510,16 +550,13 @@ impl<'a> Interp<'a> {
         }
         let from = self.modules[self.module as usize].path.clone();
         let mut found = self.setup.project.module(&from, &specifier, self.setup.language);
+        let lean = Lean { from, specifier, found: found.as_ref().map(|m| (m.path.clone(), m.hash)) };
         if self.modules.len() >= MAX_MODULES && found.as_ref().is_some_and(|m| !self.by_path.contains_key(&m.path)) {
             self.limits.add(Limit::Modules);
             found = None;
         }
-        if self.module == 0 {
-            self.record.modules.push((specifier, found.as_ref().map(|m| (m.path.clone(), m.hash))));
-        } else if let Some(m) = &found {
-            self.record.modules.push((specifier, Some((m.path.clone(), m.hash))));
-        }
         let index = found.map(|m| self.add_module(&m, specifier));
+        self.modules[self.module as usize].imports.push((lean, index));
         self.specifiers.insert((self.module, specifier), index);
         index
     }
@@ -539,6 +576,7 @@ impl<'a> Interp<'a> {
             state: Evaluated::Not,
             specifier,
             marks: Vec::new(),
+            imports: Vec::new(),
         });
         self.by_path.insert(module.path.clone(), index);
         index

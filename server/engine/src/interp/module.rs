@@ -89,6 +89,9 @@ pub(crate) fn unit_mutations(unit: &Unit) -> Vec<Sym> {
 impl Interp<'_> {
     /// Runs a module's top level once.
     pub(super) fn evaluate_module(&mut self, index: u32) {
+        if index != 0 {
+            self.record.touched.insert(index);
+        }
         if self.modules[index as usize].state != Evaluated::Not || !self.down() {
             return;
         }
@@ -272,6 +275,9 @@ impl Interp<'_> {
 
     /// Runs `f` as if in another module, with an empty frame.
     pub(super) fn inside<T>(&mut self, module: u32, item: u64, frame: Frame, env: Env, f: impl FnOnce(&mut Self) -> T) -> (T, Frame, Env) {
+        if module != 0 {
+            self.record.touched.insert(module);
+        }
         let saved_env = std::mem::replace(&mut self.env, env);
         self.frames += 1;
         let saved_frame = std::mem::replace(&mut self.frame, Frame { id: self.frames, ..frame });

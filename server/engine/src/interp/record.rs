@@ -62,6 +62,14 @@ pub(crate) struct Facts {
     pub routes: Vec<RouteFact>,
 }
 
+/// A look-up of an import, and the file that it named, with the hash of its text.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Lean {
+    pub from: Arc<str>,
+    pub specifier: Sym,
+    pub found: Option<(Arc<str>, u64)>,
+}
+
 /// Everything one entry point produced; cached with what it depended on.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Record {
@@ -69,8 +77,10 @@ pub(crate) struct Record {
     pub facts: Facts,
     /// Global names of the analysed file that were read.
     pub deps: FxHashSet<Sym>,
-    /// Imports that were looked up, with the file and its hash.
-    pub modules: Vec<(Sym, Option<(Arc<str>, u64)>)>,
+    /// Other modules that were looked into, by index in the run.
+    pub touched: FxHashSet<u32>,
+    /// The look-ups of imports behind it, those of the modules that it looked into included: made when it is closed.
+    pub leans: Vec<Lean>,
     /// Steps it took.
     pub steps: u64,
     /// The route handler being evaluated.

@@ -2,8 +2,8 @@
 
 use super::bind::receiver_is_param;
 use crate::{
-    interp::{Env, Flow, Frame, FuncRef, Interp, MAX_CALL_DEPTH, Note, Object, Registration, Value, exec::U, value::ClassRef},
-    ir::{FuncId, ParamKind, Sym, sym},
+    interp::{Env, Flow, Frame, FuncRef, Interp, MAX_CALL_DEPTH, Note, Object, Registration, Value, value::ClassRef},
+    ir::{ParamKind, Sym, sym},
 };
 use std::sync::Arc;
 
@@ -55,11 +55,22 @@ impl Interp<'_> {
             if let Some(t) = &this {
                 me.env.set(sym("this"), t.clone());
             }
-            me.bind_entry_params(&unit, f.func, registration, this.as_ref());
+            me.bind_entry_params(f, registration, this.as_ref());
             me.block(&unit, &func.body);
         });
         self.active.pop();
         self.record.route = saved_route;
+    }
+
+    /// All who call this function of the analysed file are seen: its parameters are what they hand it.
+    pub(crate) fn is_called(&self, f: &FuncRef) -> bool {
+        let Some(name) = f.unit.func(f.func).name.filter(|_| f.module == 0 && f.env.is_none() && !self.called.is_empty()) else {
+            return false;
+        };
+        match f.class {
+            Some(_) => Sym::existing(&format!(".{name}")).is_some_and(|n| self.called.contains(&n)),
+            None => self.called.contains(&name),
+        }
     }
 
     /// The receiver of an entry method: fields as the constructor leaves them.
@@ -82,7 +93,9 @@ impl Interp<'_> {
         }
     }
 
-    pub(in crate::interp) fn bind_entry_params(&mut self, u: U<'_>, id: FuncId, registration: Option<&Registration>, this: Option<&Value>) {
+    pub(in crate::interp) fn bind_entry_params(&mut self, f: &FuncRef, registration: Option<&Registration>, this: Option<&Value>) {
+        let (u, id) = (&f.unit, f.func);
+        let called = self.is_called(f);
         let func = u.func(id);
         let names: Vec<Sym> = func.params.iter().filter_map(|p| p.name).collect();
         let skip = usize::from(this.is_some() && receiver_is_param(u, id));
@@ -144,7 +157,7 @@ impl Interp<'_> {
                     object |= t.ty.is_empty();
                 }
             }
-            if v.taint == 0 && self.param_source != 0 && !(harmless || v.typed || object) && registration.is_none() {
+            if v.taint == 0 && self.param_source != 0 && !(harmless || v.typed || object || called) && registration.is_none() {
                 v.taint = self.all_bits();
                 v.sources = self.param_source;
                 v.flow = Some(Flow::then(None, pos, Note::Source(p.name.unwrap_or_else(|| sym("parameter")))));
