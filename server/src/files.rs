@@ -4,7 +4,9 @@ mod ignoring;
 
 use ignoring::Ignoring;
 use qualm_origin::regular;
+use serde::{Deserialize, Serialize};
 use std::{
+    fmt,
     io::{self, Read},
     path::{Path, PathBuf},
     sync::Arc,
@@ -18,26 +20,48 @@ pub const MAX_FILE: u64 = 2 * 1024 * 1024;
 pub enum Content {
     /// Its text.
     Text(Text),
-    /// Not text (a NUL byte near its start), so nothing to analyse.
+    /// Not text (many NUL bytes near its start), so nothing to analyse.
     Binary,
     /// Larger than the limit; its size in bytes.
     TooLarge(u64),
 }
 
-/// The text of a file with byte offsets that are those of the file.
+/// The text of a file with byte offsets that are those of the file, unless it is UTF-16.
 #[derive(Clone, Debug)]
 pub struct Text {
-    /// The text; bytes that are not UTF-8 are read as `?`, one for one, so that offsets stay true.
+    /// The text; bytes that cannot be in one are read as `?`, one for one, so that offsets stay true.
     pub text: String,
-    /// Whether such bytes were there; the text must then not be written back.
-    pub lossy: bool,
+    /// What of the file it does not show; it must then not be written back.
+    pub loss: Option<Loss>,
+}
+
+/// How a text differs from its file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Loss {
+    /// Some bytes are not UTF-8.
+    Bytes,
+    /// It has NUL bytes.
+    Nuls,
+    /// It is UTF-16.
+    Utf16,
+}
+
+impl fmt::Display for Loss {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Loss::Bytes => "not UTF-8; other bytes were read as `?`",
+            Loss::Nuls => "NUL bytes were read as `?`",
+            Loss::Utf16 => "UTF-16; byte offsets are those of the text in UTF-8",
+        })
+    }
 }
 
 impl Text {
     /// Decodes bytes.
     pub fn new(bytes: Vec<u8>) -> Self {
         match String::from_utf8(bytes) {
-            Ok(text) => Self { text, lossy: false },
+            Ok(text) if text.contains('\0') => Self { text: text.replace('\0', "?"), loss: Some(Loss::Nuls) },
+            Ok(text) => Self { text, loss: None },
             Err(error) => {
                 let bytes = error.into_bytes();
                 let mut text = String::with_capacity(bytes.len());
@@ -45,9 +69,21 @@ impl Text {
                     text.push_str(chunk.valid());
                     text.extend(std::iter::repeat_n('?', chunk.invalid().len()));
                 }
-                Self { text, lossy: true }
+                Self { text: text.replace('\0', "?"), loss: Some(Loss::Bytes) }
             }
         }
+    }
+
+    /// Decodes UTF-16 that says so by its byte order mark.
+    fn of_utf16(bytes: &[u8]) -> Option<Self> {
+        let unit: fn([u8; 2]) -> u16 = match bytes.get(..2)? {
+            [0xff, 0xfe] => u16::from_le_bytes,
+            [0xfe, 0xff] => u16::from_be_bytes,
+            _ => return None,
+        };
+        let units = bytes[2..].chunks_exact(2).map(|pair| unit([pair[0], pair[1]]));
+        let text = char::decode_utf16(units).map(|c| c.unwrap_or(char::REPLACEMENT_CHARACTER)).collect::<String>();
+        Some(Self { text: text.replace('\0', "?"), loss: Some(Loss::Utf16) })
     }
 }
 
@@ -65,12 +101,17 @@ pub fn read_stdin(limit: u64) -> io::Result<Content> {
 
 fn judge(bytes: Vec<u8>, limit: u64) -> Content {
     if bytes.len() as u64 > limit {
-        Content::TooLarge(bytes.len() as u64)
-    } else if bytes.iter().take(8192).any(|b| *b == 0) {
-        Content::Binary
-    } else {
-        Content::Text(Text::new(bytes))
+        return Content::TooLarge(bytes.len() as u64);
     }
+    let start = &bytes[..bytes.len().min(8192)];
+    let nuls = start.split(|b| *b == 0).count() - 1;
+    // UTF-32 begins with the same mark and two NUL bytes.
+    if let Some(text) = Text::of_utf16(&bytes).filter(|_| !bytes.starts_with(&[0xff, 0xfe, 0, 0])) {
+        return Content::Text(text);
+    }
+    // A NUL in a source text is odd, and that may be its purpose; formats that are no text have many, or other bytes too.
+    let strange = nuls * 64 > start.len() || std::str::from_utf8(start).is_err_and(|e| e.error_len().is_some());
+    if nuls > 0 && strange { Content::Binary } else { Content::Text(Text::new(bytes)) }
 }
 
 /// A file to look at, or why a place could not be looked into.
@@ -202,6 +243,17 @@ pub struct Task {
     pub shown: String,
     /// Named by the user: read whatever its type.
     pub explicit: bool,
+    /// Why it is not looked at, if it is not.
+    pub left_out: Option<LeftOut>,
+}
+
+/// Why a file is not looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LeftOut {
+    /// Named by the user, but the settings exclude it.
+    Excluded,
+    /// Its name says that it is no text that anybody writes ([`is_candidate`]).
+    ByName,
 }
 
 /// The files that the given paths lead to, each once, and what could not be looked into. No path = this folder.
@@ -221,14 +273,21 @@ pub fn collect(
         let explicit = !real.is_dir();
         let found = if explicit { vec![Ok(real)] } else { walk(&real, hidden) };
         for file in found {
-            match file {
-                Ok(path) if (explicit || is_candidate(&path)) && wanted(&path) && !seen.contains(&path) => {
-                    seen.insert(path.clone());
-                    let shown = path.strip_prefix(cwd).unwrap_or(&path).to_string_lossy().replace('\\', "/");
-                    tasks.push(Task { path, shown, explicit });
+            let path = match file {
+                Ok(path) => path,
+                Err(error) => {
+                    notices.push(error);
+                    continue;
                 }
-                Ok(_) => {}
-                Err(error) => notices.push(error),
+            };
+            let left_out = match (wanted(&path), explicit) {
+                (false, true) => Some(LeftOut::Excluded),
+                (false, false) => continue,
+                (true, _) => (!explicit && !is_candidate(&path)).then_some(LeftOut::ByName),
+            };
+            if seen.insert(path.clone()) {
+                let shown = path.strip_prefix(cwd).unwrap_or(&path).to_string_lossy().replace('\\', "/");
+                tasks.push(Task { path, shown, explicit, left_out });
             }
         }
     }
@@ -252,7 +311,7 @@ mod tests {
     #[test]
     fn invalid_bytes_keep_their_offsets() {
         let text = Text::new(b"a = '\xe9\xff' # \xc3\xa9".to_vec());
-        assert!(text.lossy);
+        assert_eq!(text.loss, Some(Loss::Bytes));
         assert_eq!(text.text, "a = '??' # é");
         assert_eq!(text.text.len(), 13);
     }
@@ -267,5 +326,24 @@ mod tests {
         assert!(read(folder.path(), 10).is_err());
         std::fs::write(&path, "x\0").unwrap();
         assert!(matches!(read(&path, 10).unwrap(), Content::Binary));
+    }
+
+    #[test]
+    fn odd_texts_are_read_and_formats_that_are_none_are_not() {
+        let text = |bytes: &[u8]| match judge(bytes.to_vec(), 1 << 20) {
+            Content::Text(text) => Some((text.text, text.loss)),
+            _ => None,
+        };
+        let line = "x = 'a'  # ".repeat(20);
+        assert_eq!(text(format!("{line}\0é").as_bytes()), Some((format!("{line}?é"), Some(Loss::Nuls))));
+        let wide = |order: fn(u16) -> [u8; 2]| "\u{feff}é = '😀'\n".encode_utf16().flat_map(order).collect::<Vec<u8>>();
+        for bytes in [wide(u16::to_le_bytes), wide(u16::to_be_bytes)] {
+            assert_eq!(text(&bytes), Some(("é = '😀'\n".to_owned(), Some(Loss::Utf16))));
+        }
+        assert_eq!(text(b"\xff\xfe\x41\xd8"), Some(("\u{fffd}".to_owned(), Some(Loss::Utf16))), "half a pair");
+        let wider: Vec<u8> = "\u{feff}import os\n".chars().flat_map(|c| u32::from(c).to_le_bytes()).collect();
+        for bytes in [&b"\x7fELF\x02\x01\x01\0\0\0"[..], b"PK\x03\x04\0\xff abc", &wider, b"a\0\0\0"] {
+            assert_eq!(text(bytes), None, "{bytes:?}");
+        }
     }
 }

@@ -3,7 +3,7 @@
 
 use crate::{
     cli::{FixArgs, Outcome},
-    files,
+    files::{self, LeftOut},
     lines::one_line,
     report::{Style, safety_note, write_diff},
     rewrite,
@@ -44,7 +44,10 @@ pub fn run(args: &FixArgs) -> anyhow::Result<Outcome> {
     for notice in notices {
         eprintln!("qualm: {}", one_line(&notice));
     }
-    tasks.retain(|t| Language::by_path(&t.path.to_string_lossy()).is_some());
+    for task in tasks.iter().filter(|t| t.left_out == Some(LeftOut::Excluded)) {
+        eprintln!("qualm: {}", one_line(&format!("{}: skipped: the settings exclude it", task.shown)));
+    }
+    tasks.retain(|t| t.left_out.is_none() && Language::by_path(&t.path.to_string_lossy()).is_some());
     workspaces.check(&args.judging.rule_ids())?;
     let style = Style::of_terminal();
     let mut prompt = Prompt { all: args.yes, terminal: io::stdin().is_terminal() && io::stdout().is_terminal() };

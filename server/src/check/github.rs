@@ -1,7 +1,7 @@
 //! Workflow commands: GitHub shows them as annotations on the changed lines.
 
 use super::Report;
-use crate::lines::printable;
+use crate::{lines::printable, scan::Kind};
 use qualm_engine::Severity;
 use std::io::{self, Write};
 
@@ -23,6 +23,16 @@ pub(super) fn write(out: &mut impl Write, report: &Report) -> io::Result<()> {
             }
             writeln!(out, ",title={}::{}", property(&format!("qualm: {}", finding.rule)), data(&finding.message))?;
         }
+    }
+    for incomplete in report.incomplete.iter().filter(|i| !i.is_counted()) {
+        let whole = incomplete.gap.kind.is_whole() && incomplete.gap.kind != Kind::Excluded;
+        let command = if whole { "warning" } else { "notice" };
+        let title = if whole { "qualm: not vetted" } else { "qualm: incomplete" };
+        let (file, title) = (property(&incomplete.name), property(title));
+        writeln!(out, "::{command} file={file},title={title}::{}", data(&incomplete.gap.why))?;
+    }
+    for counted in report.counted().iter().chain(&report.notices) {
+        writeln!(out, "::notice title=qualm::{}", data(counted))?;
     }
     Ok(())
 }

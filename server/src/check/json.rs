@@ -2,7 +2,7 @@
 //! ever added within a `version`.
 
 use super::{FileReport, Report, Reported};
-use crate::{lines::hidden, provenance::LineOrigin, rewrite};
+use crate::{lines::hidden, provenance::LineOrigin, rewrite, scan::Kind};
 use qualm_engine::{Confidence, Edit, Persona, Safety, Severity, Step};
 use serde::Serialize;
 use serde_json::{
@@ -22,8 +22,24 @@ pub struct JsonReport<'a> {
     pub checked: usize,
     /// Sorted by file, then position.
     pub findings: Vec<JsonFinding<'a>>,
-    /// What was left out, and why.
-    pub notices: &'a [String],
+    /// Every file that was not looked at, or not all of it, in the order of the paths.
+    pub incomplete: Vec<JsonIncomplete<'a>>,
+    /// What people are told: `incomplete` in short, and what concerns no single file.
+    pub notices: Vec<String>,
+}
+
+/// What is not known of a file.
+#[derive(Debug, Serialize)]
+pub struct JsonIncomplete<'a> {
+    /// The file, as in a finding.
+    pub file: &'a str,
+    /// `by-name`, `binary`, `excluded`, `too-large`, `unreadable`, `time`, `memory`, `failed`; and of a file that was vetted,
+    /// `unknown-language`, `encoding`, `syntax-errors`, `not-followed`, `rewrites`.
+    pub kind: Kind,
+    /// Whether it was vetted all the same.
+    pub vetted: bool,
+    /// For people.
+    pub why: &'a str,
 }
 
 /// One finding.
@@ -102,7 +118,17 @@ pub struct JsonFix<'a> {
 
 pub(super) fn write(out: &mut impl Write, report: &Report) -> io::Result<()> {
     let findings = report.files.iter().flat_map(|file| with_fingerprints(file).map(|(r, f)| finding(report, file, r, f))).collect();
-    let report = JsonReport { version: 1, qualm: env!("CARGO_PKG_VERSION"), checked: report.checked, findings, notices: &report.notices };
+    let incomplete = report.incomplete.iter();
+    let incomplete =
+        incomplete.map(|i| JsonIncomplete { file: &i.shown, kind: i.gap.kind, vetted: !i.gap.kind.is_whole(), why: &i.gap.why });
+    let report = JsonReport {
+        version: 1,
+        qualm: env!("CARGO_PKG_VERSION"),
+        checked: report.checked,
+        findings,
+        incomplete: incomplete.collect(),
+        notices: report.told(),
+    };
     report.serialize(&mut Serializer::with_formatter(&mut *out, Seen(PrettyFormatter::new())))?;
     writeln!(out)
 }

@@ -9,18 +9,19 @@ pub use json::{JsonFinding, JsonFix, JsonPlace, JsonReport};
 
 use crate::{
     cli::{CheckArgs, Format, Outcome},
-    files::{self, Content, Task},
+    files::{self, Content, LeftOut, Task},
     git,
     lines::Lines,
     provenance::{self, LineOrigin},
     report::Style,
-    scan::{Before, Crew, Job, Kind, Scanned, Setup, Want},
+    scan::{Before, Crew, Gap, Job, Kind, Scanned, Setup, Want},
     workspace::{Workspace, Workspaces},
 };
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use qualm_engine::{Finding, Fix, Language};
 use rustc_hash::FxHashMap;
 use std::{
+    collections::BTreeMap,
     io::{self, IsTerminal, Write},
     path::{Path, PathBuf},
     sync::{
@@ -50,11 +51,31 @@ pub(crate) struct FileReport {
     pub(crate) findings: Vec<Reported>,
 }
 
+/// A file that was not looked at, or not all of it.
+pub(crate) struct Incomplete {
+    /// As a person at the command line would name it.
+    pub(crate) shown: String,
+    /// As the project names it.
+    pub(crate) name: Arc<str>,
+    /// Named by the user, or of a kind of which more would be expected.
+    pub(crate) explicit: bool,
+    pub(crate) gap: Gap,
+}
+
+impl Incomplete {
+    /// Whether people are told how many such files there are rather than which: nobody expects more of them.
+    fn is_counted(&self) -> bool {
+        !self.explicit && matches!(self.gap.kind, Kind::ByName | Kind::UnknownLanguage | Kind::Binary)
+    }
+}
+
 /// Everything a format needs.
 pub(crate) struct Report {
     /// In the order of the paths.
     pub(crate) files: Vec<FileReport>,
-    /// What was left out, and why.
+    /// In the order of the paths.
+    pub(crate) incomplete: Vec<Incomplete>,
+    /// What else has to be told.
     pub(crate) notices: Vec<String>,
     /// Number of files that were analysed.
     pub(crate) checked: usize,
@@ -93,6 +114,47 @@ impl Report {
         self.files.iter().map(|f| f.findings.len()).sum()
     }
 
+    /// How many files were not vetted though somebody may have written code in them.
+    pub(crate) fn unvetted(&self) -> usize {
+        let unvetted = |i: &&Incomplete| i.gap.kind.is_whole() && !matches!(i.gap.kind, Kind::ByName | Kind::Binary | Kind::Excluded);
+        self.incomplete.iter().filter(unvetted).count()
+    }
+
+    /// What people have to be told. Files of one kind of gap are named until they are many.
+    pub(crate) fn told(&self) -> Vec<String> {
+        let mut told = self.notices.clone();
+        let mut named: BTreeMap<Kind, usize> = BTreeMap::new();
+        for Incomplete { shown, gap, .. } in self.incomplete.iter().filter(|i| !i.is_counted()) {
+            let count = named.entry(gap.kind).or_default();
+            *count += 1;
+            if *count <= MAX_NAMED {
+                told.push(line(shown, gap));
+            }
+        }
+        for (kind, count) in named.into_iter().filter(|(_, count)| *count > MAX_NAMED) {
+            told.push(format!("{}: {} (--format json names them)", text::plural(count - MAX_NAMED, "more file"), kind.name()));
+        }
+        told.extend(self.counted());
+        told
+    }
+
+    /// How many files there are of which nobody expects more, by the ends of their names.
+    pub(crate) fn counted(&self) -> Vec<String> {
+        let mut kinds: BTreeMap<Kind, BTreeMap<&str, usize>> = BTreeMap::new();
+        for Incomplete { shown, gap, .. } in self.incomplete.iter().filter(|i| i.is_counted()) {
+            *kinds.entry(gap.kind).or_default().entry(ending(shown)).or_default() += 1;
+        }
+        let told = kinds.into_iter().map(|(kind, ends)| {
+            let files = text::plural(ends.values().sum(), "file");
+            let mut ends: Vec<(&str, usize)> = ends.into_iter().collect();
+            ends.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(b.0)));
+            let more = if ends.len() > MAX_ENDS { ", ..." } else { "" };
+            let ends: Vec<String> = ends.into_iter().take(MAX_ENDS).map(|(end, count)| format!("{count} {end}")).collect();
+            format!("{files} {} ({}{more})", kind.name(), ends.join(", "))
+        });
+        told.collect()
+    }
+
     /// Asks the ledger, git and records in the repository where the text of each finding came from.
     fn find_origins(&mut self) {
         let line = |file: &FileReport, found: &Reported| file.lines.line(found.finding.span.start);
@@ -112,6 +174,22 @@ impl Report {
     }
 }
 
+/// So many files of one kind of gap are named to people, and so many ends of names.
+const MAX_NAMED: usize = 20;
+const MAX_ENDS: usize = 6;
+
+/// A gap on one line.
+fn line(shown: &str, gap: &Gap) -> String {
+    let skipped = if matches!(gap.kind, Kind::Binary | Kind::Excluded | Kind::TooLarge | Kind::Unreadable) { "skipped: " } else { "" };
+    format!("{shown}: {skipped}{}", gap.why)
+}
+
+/// What a file's name ends with, or all of it.
+fn ending(shown: &str) -> &str {
+    let name = shown.rsplit('/').next().unwrap_or(shown);
+    name.rfind('.').map_or(name, |at| &name[at..])
+}
+
 /// Runs the command.
 pub fn run(args: &CheckArgs) -> anyhow::Result<Outcome> {
     let started = Instant::now();
@@ -124,13 +202,20 @@ pub fn run(args: &CheckArgs) -> anyhow::Result<Outcome> {
         session.files()?
     };
     let failed = looked_at.iter().any(LookedAt::is_trouble);
-    let mut report = Report { files: Vec::new(), notices: Vec::new(), checked: 0, elapsed: Duration::ZERO, others: Others::default() };
+    let mut report = Report {
+        files: Vec::new(),
+        incomplete: Vec::new(),
+        notices: Vec::new(),
+        checked: 0,
+        elapsed: Duration::ZERO,
+        others: Others::default(),
+    };
     for file in looked_at {
         report.checked += usize::from(file.scanned.vetted);
-        notices.extend(file.notices());
+        report.incomplete.extend(session.incomplete(&file));
         report.files.extend(session.report(file));
     }
-    report.notices = notices;
+    report.notices.append(&mut notices);
     let workspaces = session.workspaces.all();
     for problem in workspaces.iter().flat_map(|w| &w.problems) {
         report.notices.push(problem.to_string());
@@ -152,7 +237,7 @@ pub fn run(args: &CheckArgs) -> anyhow::Result<Outcome> {
         _ => {}
     }
     if args.format != Format::Text {
-        for notice in &report.notices {
+        for notice in &report.told() {
             eprintln!("qualm: {}", crate::lines::one_line(notice));
         }
     }
@@ -175,15 +260,6 @@ struct LookedAt {
 impl LookedAt {
     fn is_trouble(&self) -> bool {
         self.scanned.gaps.iter().any(|g| g.kind.is_trouble() || (g.kind == Kind::Unreadable && self.explicit))
-    }
-
-    fn notices(&self) -> impl Iterator<Item = String> {
-        // That a folder holds other files than texts surprises nobody.
-        let told = self.scanned.gaps.iter().filter(|g| g.kind != Kind::Binary || self.explicit);
-        told.map(|g| match g.kind {
-            Kind::Binary | Kind::TooLarge | Kind::Unreadable => format!("{}: skipped: {}", self.shown, g.why),
-            _ => format!("{}: {}", self.shown, g.why),
-        })
     }
 }
 
@@ -220,11 +296,21 @@ impl<'a> Session<'a> {
         })?;
         self.workspaces.check(&self.args.judging.rule_ids())?;
         let bases = match &self.args.diff {
-            Some(reference) => Some(git::Bases::read(reference, tasks.iter().map(|t| t.path.as_path()), files::MAX_FILE)?),
+            Some(reference) => {
+                Some(git::Bases::read(reference, tasks.iter().filter(|t| t.left_out.is_none()).map(|t| t.path.as_path()), files::MAX_FILE)?)
+            }
             None => None,
         };
         let (mut looked_at, mut jobs) = (Vec::new(), Vec::new());
-        for Task { path, shown, explicit } in tasks {
+        for Task { path, shown, explicit, left_out } in tasks {
+            if let Some(why) = left_out {
+                let scanned = match why {
+                    LeftOut::Excluded => Scanned::lost(Kind::Excluded, "the settings exclude it"),
+                    LeftOut::ByName => Scanned::lost(Kind::ByName, "left out by its name; name it on the command line to have it vetted"),
+                };
+                looked_at.push((jobs.len(), LookedAt { path, shown, explicit, scanned }));
+                continue;
+            }
             let before = match bases.as_ref().map(|b| b.of(&path)) {
                 None => Some(Before::Whatever),
                 Some(git::Base::New) => Some(Before::Missing),
@@ -275,6 +361,18 @@ impl<'a> Session<'a> {
             job = job.named("<stdin>");
         }
         Ok(LookedAt { path, shown, explicit: true, scanned: crew.scan_one(job) })
+    }
+
+    /// What is incomplete of a file.
+    fn incomplete(&self, file: &LookedAt) -> Vec<Incomplete> {
+        let gaps = &file.scanned.gaps;
+        if gaps.is_empty() {
+            return Vec::new();
+        }
+        let workspace = self.workspaces.of(file.path.parent().unwrap_or(&self.cwd));
+        let name = workspace.name_of(&file.path);
+        let explicit = file.explicit || Language::by_path(&name).is_some() || name.ends_with(".ipynb");
+        gaps.iter().map(|gap| Incomplete { shown: file.shown.clone(), name: name.clone(), explicit, gap: gap.clone() }).collect()
     }
 
     /// A file with findings as the formats see it.

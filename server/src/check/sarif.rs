@@ -2,10 +2,11 @@
 //! fixes, fingerprints that survive moved lines. Columns are UTF-16 code units, as GitHub expects.
 
 use super::{
-    FileReport, Report, Reported,
+    FileReport, Incomplete, Report, Reported,
     json::{Seen, with_fingerprints},
+    line,
 };
-use crate::{lines::Lines, report::first_sentence, workspace::Workspace};
+use crate::{lines::Lines, report::first_sentence, scan::Kind, workspace::Workspace};
 use qualm_engine::{Confidence, Finding, Fix, Safety, Severity, Step, rules::Rule};
 use rustc_hash::FxHashMap;
 use serde::Serialize;
@@ -34,7 +35,8 @@ pub(super) fn write(out: &mut impl Write, report: &Report, workspaces: &[Arc<Wor
         .flat_map(|file| with_fingerprints(file).map(move |(r, f)| (file, r, f)))
         .map(|(file, reported, print)| result(report, file, reported, &print, index.get(&*reported.finding.rule).copied(), several))
         .collect();
-    let notifications: Vec<Value> = report.notices.iter().map(|n| json!({ "level": "warning", "message": { "text": n } })).collect();
+    let told = report.notices.iter().map(|n| json!({ "level": "warning", "message": { "text": n } }));
+    let notifications: Vec<Value> = told.chain(report.incomplete.iter().map(|i| notification(i, several))).collect();
     let log = json!({
         "$schema": SCHEMA,
         "version": "2.1.0",
@@ -46,12 +48,28 @@ pub(super) fn write(out: &mut impl Write, report: &Report, workspaces: &[Arc<Wor
             }},
             "columnKind": "utf16CodeUnits",
             "originalUriBaseIds": { "SRCROOT": { "description": { "text": "The root of the project that was checked." } } },
-            "invocations": [{ "executionSuccessful": true, "toolExecutionNotifications": notifications }],
+            "invocations": [{ "executionSuccessful": !report.incomplete.iter().any(|i| i.gap.kind.is_trouble()), "toolExecutionNotifications": notifications }],
             "results": results,
         }],
     });
     log.serialize(&mut Serializer::with_formatter(&mut *out, Seen(CompactFormatter)))?;
     writeln!(out)
+}
+
+/// A file that was not looked at, or not all of it.
+fn notification(incomplete: &Incomplete, several: bool) -> Value {
+    let level = match incomplete.gap.kind {
+        Kind::Time | Kind::Memory | Kind::Failed => "error",
+        Kind::ByName | Kind::Binary | Kind::Excluded | Kind::UnknownLanguage => "note",
+        _ => "warning",
+    };
+    let uri = if several { &incomplete.shown } else { &*incomplete.name };
+    json!({
+        "level": level,
+        "message": { "text": line(&incomplete.shown, &incomplete.gap) },
+        "descriptor": { "id": incomplete.gap.kind },
+        "locations": [{ "physicalLocation": { "artifactLocation": artifact(uri) } }],
+    })
 }
 
 fn level(severity: Severity) -> &'static str {

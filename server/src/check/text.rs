@@ -26,11 +26,16 @@ pub(super) fn write(out: &mut impl Write, report: &Report, style: &Style) -> io:
             finding(out, report, file, reported, style, &renderer)?;
         }
     }
-    for notice in &report.notices {
+    for notice in &report.told() {
         writeln!(out, "{} {}", style.paint("33", "notice:"), one_line(notice))?;
     }
     let files = plural(report.checked, "file");
     match report.findings() {
+        0 if report.unvetted() > 0 => {
+            let left = plural(report.unvetted(), "file");
+            let seconds = report.elapsed.as_secs_f32();
+            writeln!(out, "{} {files} checked, no findings, but {left} not vetted ({seconds:.1} s)", style.paint("33", "incomplete:"))
+        }
         0 => writeln!(out, "{} {files} checked, no findings ({:.1} s)", style.paint("32", "ok:"), report.elapsed.as_secs_f32()),
         n => writeln!(
             out,
@@ -42,7 +47,7 @@ pub(super) fn write(out: &mut impl Write, report: &Report, style: &Style) -> io:
     }
 }
 
-fn plural(n: usize, noun: &str) -> String {
+pub(super) fn plural(n: usize, noun: &str) -> String {
     format!("{n} {noun}{}", if n == 1 { "" } else { "s" })
 }
 

@@ -142,7 +142,7 @@ fn vet(files: &mut [(&Traced, Vec<Region<'_>>)], cwd: &Path) -> anyhow::Result<V
         }
         let lines = Lines::new(&file.text);
         let bytes = |l: &Range<usize>| lines.range(&file.text, l.start).start..lines.range(&file.text, l.end - 1).end;
-        let text = Text { text: file.text.clone(), lossy: false };
+        let text = Text { text: file.text.clone(), loss: None };
         let foreign = regions.iter().map(|r| bytes(&r.lines)).collect();
         jobs.push(Job::new(&file.path, Want::Findings).with_text(text).with_foreign(foreign));
         vetted.push((lines, file, regions));

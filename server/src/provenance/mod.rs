@@ -122,7 +122,7 @@ impl Project {
 pub fn of_paths(paths: &[PathBuf], cwd: &Path) -> anyhow::Result<(Vec<Traced>, Vec<String>)> {
     let (tasks, mut notices) = files::collect(paths, cwd, false, |_| true)?;
     let mut groups: Vec<(Option<Place>, Vec<Task>)> = Vec::new();
-    for task in tasks {
+    for task in tasks.into_iter().filter(|t| t.left_out.is_none()) {
         let place = Place::of(&task.path);
         match groups.iter_mut().find(|g| g.0 == place) {
             Some((_, tasks)) => tasks.push(task),

@@ -13,7 +13,7 @@ pub(crate) use crew::Crew;
 
 use crate::{
     cli::{Judging, Limits, Origin},
-    files::{self, Content, Text},
+    files::{self, Content, Loss, Text},
     git,
     lines::Lines,
     project::Projects,
@@ -22,7 +22,7 @@ use crate::{
     workspace::{Vetted, Workspace, Workspaces},
 };
 use cpu_time::ThreadTime;
-use qualm_engine::{Cache, Finding, Fix, Foreign, Language, Refusal, Safety};
+use qualm_engine::{Analysis, Cache, Finding, Fix, Foreign, Language, Limit, Refusal, Safety};
 use rustc_hash::FxHashSet;
 use serde::{Deserialize, Serialize};
 use std::{
@@ -70,8 +70,8 @@ pub(crate) struct Job {
     path: OsString,
     /// What the project calls it, if that does not follow from the path.
     name: Option<String>,
-    /// Its text, if that is not the file's, and whether it is not all that was there.
-    text: Option<(String, bool)>,
+    /// Its text, if that is not the file's, and how that differs from what was there.
+    text: Option<(String, Option<Loss>)>,
     /// The name of its language, if that does not follow from the file's name.
     language: Option<String>,
     /// What of it is foreign, if not what its ledger says.
@@ -119,7 +119,7 @@ impl Job {
 
     /// This text instead of the file's.
     pub fn with_text(mut self, text: Text) -> Self {
-        self.text = Some((text.text, text.lossy));
+        self.text = Some((text.text, text.loss));
         self
     }
 
@@ -174,32 +174,63 @@ pub(crate) struct Gap {
     pub why: String,
 }
 
-/// The kinds of gaps.
+/// The kinds of gaps. The first ones are those of files of which nothing is known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub(crate) enum Kind {
-    /// The settings exclude it.
-    Excluded,
-    /// It could not be read.
-    Unreadable,
-    TooLarge,
+pub enum Kind {
+    /// Its name says that it is no text that anybody writes.
+    ByName,
     /// Not a text.
     Binary,
+    /// The settings exclude it, though it was named.
+    Excluded,
+    /// It has more bytes than are read.
+    TooLarge,
+    /// It could not be read.
+    Unreadable,
     /// The analysis took too long.
     Time,
     /// The analysis took too much memory.
     Memory,
     /// The analysis failed.
     Failed,
-    /// Some bytes are not UTF-8.
+    /// Its language is not parsed.
+    UnknownLanguage,
+    /// It is not what it would be in UTF-8.
     Encoding,
-    /// Parts could not be followed within the budget.
+    /// Parts of it cannot be parsed.
+    SyntaxErrors,
+    /// Parts were not followed to their end.
     NotFollowed,
     /// Rewrites were not all worked out.
     Rewrites,
 }
 
 impl Kind {
+    /// For people who want no more than the kind.
+    pub fn name(self) -> &'static str {
+        match self {
+            Kind::ByName => "left out, as their names tell of media, archives, lockfiles or minified code",
+            Kind::Binary => "not text",
+            Kind::Excluded => "excluded by the settings",
+            Kind::TooLarge => "too large",
+            Kind::Unreadable => "could not be read",
+            Kind::Time => "not vetted: take too long",
+            Kind::Memory => "not vetted: take too much memory",
+            Kind::Failed => "not vetted: the analysis failed",
+            Kind::UnknownLanguage => "not in a language that is parsed: searched for secrets, hidden characters and unfinished work only",
+            Kind::Encoding => "not UTF-8, or with NUL bytes",
+            Kind::SyntaxErrors => "syntax errors",
+            Kind::NotFollowed => "not followed to the end",
+            Kind::Rewrites => "rewrites not worked out",
+        }
+    }
+
+    /// Whether nothing is known of the file.
+    pub fn is_whole(self) -> bool {
+        self < Kind::UnknownLanguage
+    }
+
     /// Whether qualm itself could not do its work.
     pub fn is_trouble(self) -> bool {
         matches!(self, Kind::Time | Kind::Memory | Kind::Failed)
@@ -255,10 +286,10 @@ impl Scanner {
         let started = processor_time();
         let path = PathBuf::from(job.path);
         fault::here("scan", &path.to_string_lossy());
-        let (text, lossy) = match job.text {
+        let (text, loss) = match job.text {
             Some(text) => text,
             None => match files::read(&path, self.setup.max_size) {
-                Ok(Content::Text(text)) => (text.text, text.lossy),
+                Ok(Content::Text(text)) => (text.text, text.loss),
                 Ok(Content::Binary) => return Scanned::lost(Kind::Binary, "not a text file"),
                 Ok(Content::TooLarge(size)) => {
                     return Scanned::lost(Kind::TooLarge, format!("{size} bytes, the limit is {}", self.setup.max_size));
@@ -272,7 +303,10 @@ impl Scanner {
         let project = self.projects.of(&workspace.root);
         let open = Open { workspace: &workspace, project: &project, path: &path, name: &name, language, started };
         if let Want::Rewritten(least) = job.want {
-            return if lossy { Scanned::lost(Kind::Encoding, "not UTF-8") } else { self.rewritten(&open, text, least) };
+            return match loss {
+                Some(loss) => Scanned::lost(Kind::Encoding, format!("not rewritten: {loss}")),
+                None => self.rewritten(&open, text, least),
+            };
         }
         let foreign = match job.foreign {
             Some(ranges) => workspace.strictness(Foreign::Ranges(ranges)),
@@ -284,11 +318,12 @@ impl Scanner {
         let analysis = workspace.analyse(&file, &mut cache, &*project, &|| self.is_late(started));
         let Some(analysis) = analysis else { return self.too_long() };
         let mut done = Scanned { vetted: true, name: name.to_string(), ..Scanned::default() };
-        if lossy && language.is_some() {
-            done.gap(Kind::Encoding, "not UTF-8; other bytes were read as `?`");
+        if let Some(loss) = loss {
+            done.gap(Kind::Encoding, loss.to_string());
         }
-        if analysis.exhausted() {
-            done.gap(Kind::NotFollowed, "too involved to follow to the end; findings may be missing");
+        match &file {
+            Vetted::Plain { .. } => done.gap(Kind::UnknownLanguage, not_parsed(&name)),
+            Vetted::Source(source) => not_understood(&mut done, &source.text, &analysis),
         }
         let mut findings = analysis.findings;
         let base = match &job.before {
@@ -311,7 +346,7 @@ impl Scanner {
         }
         file.text().as_ref().clone_into(&mut done.text);
         done.findings = findings.into_iter().map(|finding| Found { finding, fix: None }).collect();
-        if job.want == Want::Fixes && !lossy && matches!(file, Vetted::Source(_)) {
+        if job.want == Want::Fixes && loss.is_none() && matches!(file, Vetted::Source(_)) {
             early(&done);
             self.work_out_fixes(&open, cache, &file, &mut done);
         }
@@ -420,6 +455,40 @@ impl Scanner {
 
     fn too_long(&self) -> Scanned {
         crew::after_failure(None, Kind::Time, took_too_long(&self.setup))
+    }
+}
+
+/// Why only text rules speak about a file.
+fn not_parsed(name: &str) -> &'static str {
+    if Path::new(name).extension().is_some_and(|e| e.eq_ignore_ascii_case("ipynb")) {
+        "a notebook: its cells were searched for secrets, hidden characters and unfinished work only"
+    } else {
+        Kind::UnknownLanguage.name()
+    }
+}
+
+/// Names what an analysis had to leave out of a file.
+fn not_understood(done: &mut Scanned, text: &str, analysis: &Analysis) {
+    let lines = Lines::new(text);
+    let line = |span: &Range<usize>| lines.line(span.start) + 1;
+    if let Some(first) = analysis.broken.first() {
+        let parts = if analysis.broken.len() == 1 { "a part".to_owned() } else { format!("{} parts", analysis.broken.len()) };
+        done.gap(
+            Kind::SyntaxErrors,
+            format!("{parts} with syntax errors, the first from line {} on; findings may be missing", line(first)),
+        );
+    }
+    // Why, and the first place of each reason.
+    let mut reasons: Vec<(Limit, usize, usize)> = Vec::new();
+    for part in &analysis.not_followed {
+        match reasons.iter_mut().find(|r| r.0 == part.limit) {
+            Some(reason) => reason.2 += 1,
+            None => reasons.push((part.limit, line(&part.span), 1)),
+        }
+    }
+    for (limit, line, parts) in reasons {
+        let more = if parts > 1 { format!(" and in {} other places", parts - 1) } else { String::new() };
+        done.gap(Kind::NotFollowed, format!("not followed to the end from line {line} on{more}: {limit}; findings may be missing"));
     }
 }
 

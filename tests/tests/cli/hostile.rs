@@ -30,14 +30,102 @@ fn long_lines_and_deep_nesting_end() {
 #[test]
 fn bytes_that_are_not_text_are_borne() {
     let project = Project::new(&[]);
-    project.write("nul.py", b"a = 1\0\ny = 'FORBIDDEN_KEY'\n");
+    project.write("nul.py", format!("a = 'a\0'  # {}\ny = 'FORBIDDEN_KEY'\n", "-".repeat(80)).as_bytes());
     project.write("latin.py", b"# caf\xe9\ny = 'FORBIDDEN_KEY'\n");
     project.write("bom.py", b"\xef\xbb\xbfy = 'FORBIDDEN_KEY'\n");
+    let wide =
+        |order: fn(u16) -> [u8; 2]| "\u{feff}x = '😀'\r\ny = 'FORBIDDEN_KEY'\r\n".encode_utf16().flat_map(order).collect::<Vec<u8>>();
+    project.write("wide.js", &wide(u16::to_le_bytes));
+    project.write("wider.py", &wide(u16::to_be_bytes));
+    project.write("binary.py", b"\x7fELF\0\0\0\xff\xfe FORBIDDEN_KEY");
     let ran = project.qualm(&["check", "--format", "json"]).expect(1);
-    assert_eq!(ran.found(), [row("bom.py", 1, "team-marker"), row("latin.py", 2, "team-marker")]);
+    let lines = [("bom.py", 1), ("latin.py", 2), ("nul.py", 2), ("wide.js", 2), ("wider.py", 2)];
+    assert_eq!(ran.found(), lines.map(|(file, line)| row(file, line, "team-marker")));
     assert_eq!(ran.json()["findings"][0]["start"]["column"], 6, "a byte order mark takes no column");
-    assert!(ran.json()["notices"].to_string().contains("latin.py: not UTF-8"));
-    assert!(project.qualm(&["check", "nul.py"]).expect(0).out().contains("nul.py: skipped: not a text file"));
+    let notices = ran.json()["notices"].to_string();
+    for told in ["latin.py: not UTF-8", "nul.py: NUL bytes", "wide.js: UTF-16", "wider.py: UTF-16", "binary.py: skipped: not a text file"] {
+        assert!(notices.contains(told), "{told}: {notices}");
+    }
+    project.qualm(&["fix", "--yes", "--review"]).expect(0);
+}
+
+/// `(file, kind, vetted)` of what a JSON report calls incomplete.
+fn incomplete(ran: &Ran) -> Vec<(String, String, bool)> {
+    let report = ran.json();
+    let text = |v: &serde_json::Value| v.as_str().unwrap().to_owned();
+    let rows = report["incomplete"].as_array().unwrap();
+    rows.iter().map(|r| (text(&r["file"]), text(&r["kind"]), r["vetted"].as_bool().unwrap())).collect()
+}
+
+#[test]
+fn what_was_not_understood_is_named_in_every_format() {
+    let project = Project::new(&[
+        ("broken.py", "def f(:\n    )\n"),
+        ("a.go", "package a\n"),
+        ("b.ipynb", "{\"cells\": []}\n"),
+        ("lib.min.js", "x\n"),
+        ("gen/x.py", "x = 1\n"),
+        ("qualm.toml", "exclude = ['gen/']\n"),
+        ("fine.py", "x = 1\n"),
+        ("kill.py", "x = 1\n"),
+    ]);
+    project.write("large.py", "x = 1\n".repeat(400_000).as_bytes());
+    project.write("b.png", b"\x89PNG\0\0\0");
+    project.write("c.dat", b"\0\0\0\xff");
+    project.write("code.py", b"\0\0\0\xff");
+    let expected = [
+        ("a.go", "unknown-language", true),
+        ("b.ipynb", "unknown-language", true),
+        ("b.png", "by-name", false),
+        ("broken.py", "syntax-errors", true),
+        ("c.dat", "binary", false),
+        ("code.py", "binary", false),
+        ("gen/x.py", "excluded", false),
+        ("kill.py", "failed", false),
+        ("large.py", "too-large", false),
+        ("lib.min.js", "by-name", false),
+        ("qualm.toml", "unknown-language", true),
+    ];
+    let check = |format: &str| faulty(&project, "scan:abort:kill.py", &["check", "--format", format, ".", "gen/x.py"]).expect(2);
+    let mut told = incomplete(&check("json"));
+    told.sort();
+    assert_eq!(told, expected.map(|(file, kind, vetted)| (file.to_owned(), kind.to_owned(), vetted)));
+    let log = check("sarif").json();
+    let run = &log["runs"][0]["invocations"][0];
+    assert_eq!(run["executionSuccessful"], false);
+    let notifications = run["toolExecutionNotifications"].as_array().unwrap();
+    for (file, kind, _) in expected {
+        let named = notifications.iter().filter(|n| n["locations"][0]["physicalLocation"]["artifactLocation"]["uri"] == file);
+        assert_eq!(named.map(|n| n["descriptor"]["id"].as_str().unwrap()).collect::<Vec<_>>(), [kind], "{file}");
+    }
+    let (text, github) = (check("text").out(), check("github").out());
+    for (file, kind, whole) in [
+        ("b.ipynb", "a notebook: its cells were searched", false),
+        ("broken.py", "with syntax errors, the first from line 1 on", false),
+        ("code.py", "not a text file", true),
+        ("kill.py", "not vetted: the worker process ended", true),
+        ("large.py", "2400000 bytes, the limit is", true),
+        ("gen/x.py", "the settings exclude it", false),
+        ("lib.min.js", "left out by its name", true),
+    ] {
+        assert!(text.lines().any(|l| l.contains(&format!("notice: {file}: ")) && l.contains(kind)), "{file}: {text}");
+        let command = if whole { "::warning" } else { "::notice" };
+        assert!(github.lines().any(|l| l.starts_with(&format!("{command} file={file},")) && l.contains(kind)), "{file}: {github}");
+    }
+    for counted in ["2 files not in a language that is parsed", "(1 .go, 1 .toml)", "1 file left out", "1 file not text (1 .dat)"] {
+        assert!(text.contains(counted) && github.contains(counted), "{counted}: {text}{github}");
+    }
+    assert!(text.contains("incomplete: 5 files checked, no findings, but 2 files not vetted"), "{text}");
+}
+
+#[test]
+fn many_gaps_are_counted_where_people_read() {
+    let files: Vec<(String, &str)> = (0..50).map(|n| (format!("f{n:02}.py"), "def f(:\n")).collect();
+    let project = Project::new(&files.iter().map(|(n, t)| (n.as_str(), *t)).collect::<Vec<_>>());
+    let text = project.qualm(&["check"]).out();
+    assert_eq!(text.lines().filter(|l| l.contains("syntax errors, the first")).count(), 20, "{text}");
+    assert!(text.contains("30 more files: syntax errors (--format json names them)"), "{text}");
+    assert_eq!(incomplete(&project.qualm(&["check", "--format", "json"])).iter().filter(|i| i.1 == "syntax-errors").count(), 50);
 }
 
 #[cfg(unix)]
@@ -55,7 +143,7 @@ fn unreadable_and_strange_files_are_told() {
     let readable = std::fs::read(&closed).is_ok();
     assert_eq!(ran.found().len(), if readable { 2 } else { 1 });
     assert_eq!(ran.json()["notices"].to_string().contains("closed.py: skipped"), !readable);
-    assert!(project.qualm(&["check", "zero.py"]).out().contains("zero: skipped: not a regular file"));
+    assert!(project.qualm(&["check", "zero.py"]).expect(2).out().contains("zero: skipped: not a regular file"));
     project.qualm(&["check", "dangling.py"]).expect(2);
 }
 
@@ -152,7 +240,7 @@ fn a_file_that_kills_the_analysis_costs_no_other() {
     for told in told.into_iter().chain(also) {
         assert_eq!(notices.iter().filter(|n| n.starts_with(told)).count(), 1, "{told}: {notices:?}");
     }
-    assert_eq!(notices.len(), 5, "{notices:?}");
+    assert_eq!(incomplete(&ran).iter().filter(|i| !i.2).count(), 5);
     // However many there are at a time, the report is the same.
     for threads in ["1", "2", "7"] {
         let mut other = command(&project.path(), &args);
@@ -291,7 +379,7 @@ fn no_format_lets_a_name_reorder_or_forge_lines() {
         assert!(!out.contains(['\u{1b}', '\u{7}', '\u{202e}', '\r']), "{format}: {out:?}");
     }
     let out = project.qualm(&["check", "--format", "github"]).out();
-    assert_eq!(out.lines().filter(|l| l.starts_with("::")).count(), 1, "{out}");
+    assert_eq!(out.lines().filter(|l| l.starts_with("::warning")).count(), 1, "{out}");
     assert!(out.starts_with("::warning file=a\\u{1b}[2J\\u{7}\\u{202e}\\u{d}%0A%3A%3Aerror%3A%3Ab%2Cc%3Ad%25.py,line=1"), "{out}");
     assert_eq!(project.qualm(&["check", "--format", "json"]).json()["findings"][0]["file"], name, "escaped, not changed");
 }
