@@ -564,7 +564,7 @@ impl Interp<'_> {
                 value.place = Sym::default();
                 value.derived.retain(|p| p.0 != *name);
                 let facts = match from {
-                    Some(x) if value.lit.is_none() && value.taint == 0 && self.is_test(u, x) => Some(self.facts_of(u, x)),
+                    Some(x) if value.lit.is_none() && self.is_test(u, x) => Some(self.facts_of(u, x)),
                     _ => None,
                 };
                 self.bind_name(*name, value);

@@ -17,10 +17,6 @@ impl Interp<'_> {
             _ => return false,
         };
         let Some(Callee::Func(f)) = args.first().map(|a| &a.value.callee) else { return false };
-        if each != truth {
-            // Some element failed, one does not know which.
-            return true;
-        }
         let (f, unit) = (f.clone(), f.unit.clone());
         let func = unit.func(f.func);
         let [only] = &func.body[..] else { return true };
@@ -30,7 +26,8 @@ impl Interp<'_> {
             me.bind_params(&unit, f.func, &[element], None);
             me.refine(&unit, *test, truth);
         });
-        self.take_over(known, &[(parameter, receiver.clone())], each || !truth);
+        // Each element passed `every`, none passed `some`; else it was one of them.
+        self.take_over(known, &[(parameter, receiver.clone())], each == truth);
         true
     }
 
@@ -51,9 +48,6 @@ impl Interp<'_> {
     /// A test over a comprehension: there is an element (`any`, a comprehension as such), or each passes (`all`).
     pub(super) fn comprehension_test(&mut self, u: U<'_>, x: ExprId, truth: bool, each: bool) {
         let ExprKind::Comprehension { element, clauses, conditions } = &u.expr(x).kind else { return };
-        if each != truth {
-            return;
-        }
         let mut bound = Vec::new();
         let known = self.inside_test(|me| {
             for (pattern, iter) in clauses {
@@ -72,7 +66,7 @@ impl Interp<'_> {
                 me.refine(u, *element, truth);
             }
         });
-        self.take_over(known, &bound, (each || !truth) && conditions.is_empty());
+        self.take_over(known, &bound, each == truth && conditions.is_empty());
     }
 
     /// What guards clear while `f` runs, in a scope of its own.

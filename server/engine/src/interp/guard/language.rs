@@ -102,8 +102,17 @@ impl Interp<'_> {
         let starts = over != Over::Part || anchored(&hir, true);
         let ends = over == Over::Whole || anchored(&hir, false);
         let mut bits = 0;
-        if starts && let Some(prefix) = literal_prefix(&hir) {
+        if starts && let Some((prefix, behind)) = literal_prefix(&hir) {
             bits |= self.prefix_clears(&prefix);
+            if prefix == "/" {
+                // `^/[a-z]`: one slash and not a second one.
+                let mut next = Vec::new();
+                behind.iter().take(1).for_each(|b| collect(b, &mut next));
+                let next = Alphabet { ranges: next };
+                if !next.ranges.is_empty() && !next.admits('/') && !next.admits('\\') && behind.first().is_some_and(|b| !may_be_empty(b)) {
+                    bits |= self.sink_bit("redirect") | self.sink_bit("url");
+                }
+            }
         }
         if starts && ends {
             let mut ranges = Vec::new();
@@ -171,21 +180,26 @@ impl Interp<'_> {
     }
 }
 
-/// The literal text with which every match begins.
-fn literal_prefix(hir: &Hir) -> Option<String> {
+fn may_be_empty(hir: &Hir) -> bool {
+    hir.properties().minimum_len().is_none_or(|n| n == 0)
+}
+
+/// The literal text with which every match begins, and what follows it.
+fn literal_prefix(hir: &Hir) -> Option<(String, &[Hir])> {
     match hir.kind() {
         HirKind::Concat(parts) => {
             let mut text = String::new();
-            for p in parts {
+            for (i, p) in parts.iter().enumerate() {
                 match p.kind() {
                     HirKind::Look(_) => {}
                     HirKind::Literal(l) => text.push_str(&String::from_utf8_lossy(&l.0)),
-                    _ => break,
+                    _ => return (!text.is_empty()).then_some((text, &parts[i..])),
                 }
             }
-            (!text.is_empty()).then_some(text)
+            (!text.is_empty()).then_some((text, &[]))
         }
-        HirKind::Literal(l) => Some(String::from_utf8_lossy(&l.0).into_owned()),
+        HirKind::Literal(l) => Some((String::from_utf8_lossy(&l.0).into_owned(), &[])),
+        HirKind::Capture(c) => literal_prefix(&c.sub),
         _ => None,
     }
 }

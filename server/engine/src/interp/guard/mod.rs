@@ -152,7 +152,7 @@ impl Interp<'_> {
         };
         // The constant stands on the right.
         let (op, left, right) = match (constant(left), constant(right)) {
-            (Some(_), None) => (mirrored(op), right, left),
+            (Some(_), None) if !matches!(op, Op::In | Op::NotIn | Op::InstanceOf) => (mirrored(op), right, left),
             _ => (op, left, right),
         };
         if let Some(lit) = constant(right)
