@@ -238,6 +238,11 @@ impl Interp<'_> {
         if taint & s.bit == 0 {
             return;
         }
+        // Whoever chooses only what follows the host does not choose where it leads.
+        let leads = s.bit & (self.sink_bit("url") | self.sink_bit("redirect")) != 0;
+        if leads && v.shape.as_ref().is_some_and(|shape| shape.fixes_host()) {
+            return;
+        }
         let rules = self.setup.rules;
         let mut reported = false;
         let bit = s.bit.trailing_zeros() as usize;

@@ -373,6 +373,9 @@ impl Interp<'_> {
         let mut shape = Shape::default();
         let mut out = Value::default();
         let (path, slash) = (self.sink_bit("path"), self.sink_bit("slash"));
+        let leads = self.sink_bit("url") | self.sink_bit("redirect");
+        // Whoever sets the environment is the operator.
+        let env = self.source_bit("env");
         for (i, p) in parts.iter().enumerate() {
             let glued;
             // What holds no separator and has other text around it is no `..`.
@@ -382,6 +385,10 @@ impl Interp<'_> {
             } else {
                 p
             };
+            if shape.tainted.is_none() && p.deep().0 & leads != 0 && p.deep().1 & !env != 0 {
+                let inner = p.shape.as_ref().and_then(|s| s.tainted).unwrap_or(0);
+                shape.tainted = Some(shape.text.len() as u32 + inner);
+            }
             match (&p.lit, &p.shape) {
                 (Some(Lit::Str(s)), _) => push_text(&mut shape.text, s),
                 (Some(Lit::Int(i)), _) => push_text(&mut shape.text, &i.to_string()),
@@ -435,7 +442,8 @@ impl Interp<'_> {
             out.lit = Some(Lit::Str(text.replace('\0', "?").into()));
             return out;
         }
-        out.shape = Some(Arc::new(Shape { text }));
+        let tainted = hole_of(&text, args.iter().position(|a| a.deep().0 != 0));
+        out.shape = Some(Arc::new(Shape { text, tainted }));
         out
     }
 
@@ -455,9 +463,17 @@ impl Interp<'_> {
             self.put_into(&mut out, escaped.as_ref().unwrap_or(a));
         }
         let text = format.as_str().map(str::to_string).or_else(|| format.shape.as_ref().map(|s| s.text.clone())).unwrap_or_default();
-        out.shape = Some(Arc::new(Shape { text: super::strings::format_holes(&text) }));
+        let text = super::strings::format_holes(&text);
+        // Fields may be named or numbered: any may be the first.
+        let tainted = args.iter().any(|a| a.deep().0 != 0).then_some(0).and_then(|first| hole_of(&text, Some(first)));
+        out.shape = Some(Arc::new(Shape { text, tainted }));
         out
     }
+}
+
+/// The byte of a text's n-th hole.
+fn hole_of(text: &str, nth: Option<usize>) -> Option<u32> {
+    text.match_indices('\0').nth(nth?).map(|(at, _)| at as u32)
 }
 
 fn push_text(to: &mut String, text: &str) {

@@ -363,6 +363,10 @@ impl<'a> Interp<'a> {
         self.setup.rules.sink_kinds.iter().position(|k| *k == kind).map_or(0, |i| 1 << i)
     }
 
+    pub(crate) fn source_bit(&self, kind: &str) -> SourceBits {
+        self.setup.rules.source_kinds.iter().position(|k| *k == kind).map_or(0, |i| 1 << i)
+    }
+
     /// All sink kinds but resource consumption: what a value equal to a constant is harmless for.
     pub(crate) fn all_bits(&self) -> SinkBits {
         !0

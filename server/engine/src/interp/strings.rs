@@ -148,7 +148,8 @@ impl Interp<'_> {
                         let mut inner = self.element(list);
                         // Elements that were put together keep their beginning.
                         if inner.shape.is_none() {
-                            inner.shape = Some(Arc::new(Shape { text: "\0".into() }));
+                            let tainted = (inner.taint != 0).then_some(0);
+                            inner.shape = Some(Arc::new(Shape { text: "\0".into(), tainted }));
                         }
                         Value { lit: None, path: Sym::default(), object: None, place: Sym::default(), ..inner }
                     }

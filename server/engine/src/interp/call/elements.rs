@@ -77,6 +77,8 @@ impl<'a> Interp<'a> {
         let (list, f) = match (function.path.as_str(), site.receiver) {
             ("map" | "filter", None) => (argument(1)?, argument(0)?),
             ("Array.from", _) if site.args.len() > 1 => (argument(0)?, argument(1)?),
+            // An executor maps a function over a list.
+            (_, Some(r)) if name == "map" && r.taint == 0 && r.object.is_none() && site.args.len() > 1 => (argument(1)?, argument(0)?),
             (_, Some(r)) if matches!(name.as_str(), "map" | "flatMap" | "filter" | "reduce" | "reduceRight" | "sort" | "toSorted") => {
                 // An object of a library may have methods of these names that do something else.
                 if r.typed && r.taint == 0 && r.object.is_none() && name != "map" {

@@ -24,6 +24,7 @@ impl<'a> Interp<'a> {
                 let pos = self.pos(site.span);
                 self.enter(&mut v, s, pos);
                 v.path = Sym::default();
+                v.derive(&all);
                 return Some(v);
             }
         }

@@ -121,9 +121,30 @@ impl Interp<'_> {
         }
         let value = self.quiet(u, x);
         self.apply_facts(value.place, truth);
-        if !truth {
+        if truth {
+            self.found(&value);
+        } else {
             // Nothing, or an empty text.
             self.clear_value(&value, self.all_bits());
+        }
+    }
+
+    /// There is a value. Where it was looked up in a store, what it was looked up by stands in there; where it is the match of a
+    /// pattern, its parts are parts of what was tested.
+    fn found(&mut self, value: &Value) {
+        if value.sources & self.stored_source != 0 {
+            let bits = self.form_bits();
+            for (place, _) in value.derived.clone() {
+                self.env.promise(place, bits);
+            }
+        }
+        let match_of_pattern = ["match()", "exec()"].iter().any(|m| value.path.ends_with(m));
+        if match_of_pattern
+            && !value.place.is_empty()
+            && let Some(known) = self.env.facts(value.place)
+        {
+            let bits = known.when_true.iter().fold(0, |bits, (_, b)| bits | b);
+            self.env.clear(value.place, bits);
         }
     }
 
@@ -222,6 +243,9 @@ impl Interp<'_> {
                     _ => {
                         let value = self.quiet(u, left);
                         self.apply_facts(value.place, !equal);
+                        if !equal {
+                            self.found(&value);
+                        }
                         if equal {
                             self.clear_value(&value, self.all_bits());
                         }

@@ -24,6 +24,40 @@ use std::sync::Arc;
 pub(crate) struct Shape {
     /// Literal text; every hole is one `\0`.
     pub text: String,
+    /// The byte of the text from which on somebody else chose it: what is before decides where an address leads.
+    pub tainted: Option<u32>,
+}
+
+impl Shape {
+    /// Whether what stands before the text that somebody else chose says where an address leads: a host with something behind it,
+    /// a base that is not theirs, a path on the own site.
+    pub(crate) fn fixes_host(&self) -> bool {
+        let Some(prefix) = self.tainted.and_then(|at| self.text.get(..at as usize)) else { return false };
+        let ends = |rest: &str| rest.find(['/', '?', '#']).is_some_and(|i| i > 0);
+        match prefix.find("://") {
+            Some(i) => ends(&prefix[i + 3..]),
+            None => match prefix.as_bytes() {
+                [b'/', second, ..] => !matches!(second, b'/' | b'\\'),
+                [b'\0', ..] => ends(prefix),
+                [first, ..] => first.is_ascii_alphanumeric() && ends(prefix) && !prefix.contains(':'),
+                [] => false,
+            },
+        }
+    }
+
+    /// One of two shapes: that of which the other chose more.
+    fn either(a: Option<&Arc<Shape>>, b: Option<&Arc<Shape>>, raw: bool) -> Option<Arc<Shape>> {
+        match (a, b) {
+            (Some(a), Some(b)) if Arc::ptr_eq(a, b) => Some(a.clone()),
+            (Some(a), Some(b)) => {
+                let from = |s: &Shape| s.tainted.unwrap_or(u32::MAX);
+                Some(if from(b) < from(a) { b.clone() } else { a.clone() })
+            }
+            // The other may be theirs as a whole.
+            (Some(one), None) | (None, Some(one)) if raw => Some(Arc::new(Shape { tainted: Some(0), text: one.text.clone() })),
+            (one, None) | (None, one) => one.cloned(),
+        }
+    }
 }
 
 /// Longer shapes are cut: rules look at beginnings.
@@ -358,7 +392,11 @@ impl Joiner {
                 (Callee::None, c) => c.clone(),
                 (c, _) => c.clone(),
             },
-            shape: a.shape.clone().or_else(|| b.shape.clone()),
+            shape: Shape::either(
+                a.shape.as_ref(),
+                b.shape.as_ref(),
+                a.shape.is_none() && a.taint != 0 || b.shape.is_none() && b.taint != 0,
+            ),
             place: if a.place == b.place { a.place } else { Sym::default() },
             derived,
             vouched: (a.vouched | !a.taint) & (b.vouched | !b.taint) & (a.taint | b.taint),
