@@ -379,15 +379,15 @@ fn printed(runtime: &str, flag: &str, path: &str, rule: &str, text: &str) -> Str
 fn rewritten_python_runs() {
     let Some(python) = runtime("python3") else { return };
     let run = |rule: &str, text: &str| printed(python, "-c", "a.py", rule, text);
-    let guarded = "import os\nfrom pathlib import Path\n\nBASE = Path('/tmp')\n\n\ndef load(name):\n    target = BASE / name.lower().replace(' ', '_')\n    return target.read_text()\n\n\nfor name in ('no such file', '../etc/hostname'):\n    try:\n        load(name)\n    except Exception as e:\n        print(type(e).__name__)\n";
+    let guarded = "import os\nfrom pathlib import Path\n\nBASE = Path('/tmp')\n\n\ndef load(name):\n    target = BASE / name.lower().replace(' ', '_')\n    return target.read_text()\n\n\nfor name in ('no such file', '../etc/hostname'):\n    try:\n        globals()['load'](name)\n    except Exception as e:\n        print(type(e).__name__)\n";
     assert_eq!(run("path-traversal", guarded), "FileNotFoundError\nValueError\n");
     let joined = guarded
         .replace("BASE / name.lower().replace(' ', '_')", "os.path.join('/tmp', name)")
         .replace("target.read_text()", "open(target).read()");
     assert_eq!(run("path-traversal", &joined), "FileNotFoundError\nValueError\n");
-    let shell = "import os\n\n\ndef show(name):\n    os.system('echo -n ' + name)\n\n\nshow('a;echo b')\n";
+    let shell = "import os\n\n\ndef show(name):\n    os.system('echo -n ' + name)\n\n\nglobals()['show']('a;echo b')\n";
     assert_eq!(run("command-injection", shell), "a;echo b");
-    let query = "import sqlite3\n\ndb = sqlite3.connect(':memory:')\ndb.execute('CREATE TABLE u (n TEXT)')\ndb.execute(\"INSERT INTO u VALUES ('x')\")\n\n\ndef find(name):\n    return db.execute(\"SELECT COUNT(*) FROM u WHERE n = '\" + name + \"'\").fetchone()[0]\n\n\nprint(find('x'), find(\"' OR '1'='1\"))\n";
+    let query = "import sqlite3\n\ndb = sqlite3.connect(':memory:')\ndb.execute('CREATE TABLE u (n TEXT)')\ndb.execute(\"INSERT INTO u VALUES ('x')\")\n\n\ndef find(name):\n    return db.execute(\"SELECT COUNT(*) FROM u WHERE n = '\" + name + \"'\").fetchone()[0]\n\n\nprint(globals()['find']('x'), globals()['find'](\"' OR '1'='1\"))\n";
     assert_eq!(run("sql-injection", query), "1 0\n");
 }
 
