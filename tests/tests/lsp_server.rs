@@ -2,6 +2,8 @@
 
 #[path = "lsp/client.rs"]
 mod client;
+#[path = "lsp/dependents.rs"]
+mod dependents;
 #[path = "lsp/editors.rs"]
 mod editors;
 #[path = "lsp/lifecycle.rs"]

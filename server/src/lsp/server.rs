@@ -287,9 +287,12 @@ impl LanguageServer for Qualm {
         let key = document.uri.as_str().to_owned();
         self.session.open(document.uri.clone(), &document.language_id, document.version, &document.text);
         let path = self.session.snapshot(&key).and_then(|s| s.path);
-        origin::opened(&self.session, &key, path);
+        origin::opened(&self.session, &key, path.clone());
         self.session.send(Out::Opened(document.uri));
         self.wake(&key);
+        if let Some(path) = path {
+            work::opened(&self.session, &path);
+        }
     }
 
     async fn did_change(&self, params: DidChangeTextDocumentParams) {

@@ -116,7 +116,8 @@ fn settle(session: &Arc<Session>, job: Job, outcome: Outcome) {
     let impure = answer.complete && answer.pure.is_some();
     let quick = answer.complete && answer.quick;
     let stamp = answer.stamp;
-    let edited = job.before.as_ref().is_some_and(|b| b.stamp.version != stamp.version);
+    // A text without an answer so far may have been edited since it was opened.
+    let edited = job.before.as_ref().is_none_or(|b| b.stamp.version != stamp.version);
     let concerned = answer.complete && edited;
     let home = answer.home.clone();
     if let Installed::Current { unasked } = session.install(key, answer, tree) {
@@ -384,6 +385,15 @@ pub fn files_changed(session: &Arc<Session>, paths: &[PathBuf], set_changed: boo
     for home in session.homes.open_now() {
         home.files.forget_manifests();
     }
+    judge_dependents(session, paths, set_changed);
+}
+
+/// The text of a file is the editor's from now on, also of one that is not on the disk yet.
+pub fn opened(session: &Arc<Session>, path: &Path) {
+    judge_dependents(session, &[path.to_owned()], !path.exists());
+}
+
+fn judge_dependents(session: &Arc<Session>, paths: &[PathBuf], set_changed: bool) {
     let paths: Vec<PathBuf> = paths.iter().map(|p| real(p)).collect();
     let concerned = |path: Option<&Path>, answer: Option<&Answer>| {
         let Some(answer) = answer else { return false };
