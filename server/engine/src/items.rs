@@ -126,6 +126,12 @@ impl Cache {
         Self { entries: self.entries.clone(), next_id: self.next_id, rules: self.rules.clone(), top: self.top.clone(), ..Self::default() }
     }
 
+    /// The first byte of each item of the last text, by the item's id.
+    #[cfg(test)]
+    pub(crate) fn bases(&self) -> FxHashMap<u64, usize> {
+        self.last.iter().flat_map(|l| &l.items).map(|i| (i.id, i.range.start)).collect()
+    }
+
     /// Forgets everything that was made with other rules.
     pub(crate) fn for_rules(&mut self, rules: &Arc<RuleSet>) {
         if !self.rules.as_ref().is_some_and(|r| Arc::ptr_eq(r, rules)) {

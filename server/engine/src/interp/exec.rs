@@ -245,10 +245,12 @@ impl Interp<'_> {
             return false;
         }
         // What every element passed, the whole has passed: `for c in text: if c not in ALLOWED: return`.
-        let passed: Vec<(Sym, SinkBits)> = walked
-            .iter()
-            .filter_map(|p| outs.iter().map(|o| o.cleared(*p)).reduce(|a, b| a & b).filter(|bits| *bits != 0).map(|bits| (*p, bits)))
-            .collect();
+        let element = match head.binding {
+            Some(Pattern::Name(name, _)) => outs.iter().map(|o| o.cleared(*name)).reduce(|a, b| a & b).unwrap_or(0),
+            _ => 0,
+        };
+        let passed = |p: Sym| element | outs.iter().map(|o| o.cleared(p)).reduce(|a, b| a & b).unwrap_or(0);
+        let passed: Vec<(Sym, SinkBits)> = walked.iter().map(|p| (*p, passed(*p))).filter(|(_, bits)| *bits != 0).collect();
         // Any other guard inside says nothing of what comes after a loop that may not run.
         if !(head.test_last && !outs.is_empty()) {
             outs.push(before);

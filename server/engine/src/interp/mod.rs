@@ -14,6 +14,8 @@ mod guard;
 mod member;
 mod module;
 mod record;
+#[cfg(test)]
+mod reveal;
 mod strings;
 mod value;
 

@@ -30,7 +30,7 @@ impl Interp<'_> {
             }
             ExprKind::Binary { op: Op::And | Op::Or, left, right } => self.is_test(u, *left) || self.is_test(u, *right),
             ExprKind::Binary { op, .. } => !matches!(op, Op::Add | Op::Sub | Op::Mul | Op::Div | Op::Mod | Op::Other | Op::Coalesce),
-            ExprKind::Await(x) => self.is_test(u, *x),
+            ExprKind::Await(x) | ExprKind::Unary(x) => self.is_test(u, *x),
             _ => false,
         }
     }
