@@ -151,9 +151,8 @@ impl<'r> Run<'r> {
                     }
                 }
                 Err(RecvTimeoutError::Disconnected) => {
-                    let fresh = worker.served == 0;
-                    let (kind, why) = worker.cause(self.setup);
-                    self.died(fresh, kind, &why);
+                    let cause = worker.cause(self.setup);
+                    self.died(worker.served == 0, cause);
                     return None;
                 }
             }
@@ -196,23 +195,32 @@ impl<'r> Run<'r> {
         }
     }
 
-    /// The worker died. A file that was alone with a fresh one did it; who else was under way is tried alone.
-    fn died(&mut self, fresh: bool, kind: Kind, why: &str) {
+    /// The worker died. The only file that was under way did it, unless what earlier files left may have had a part; who
+    /// else was under way is tried alone.
+    fn died(&mut self, fresh: bool, cause: Cause) {
         let out = std::mem::take(&mut self.out);
         let (begun, others): (Vec<_>, Vec<_>) = out.into_iter().partition(|(_, since)| since.is_some());
         others.into_iter().rev().for_each(|(number, _)| self.waiting.push_front(number));
-        if let ([(number, _)], true) = (begun.as_slice(), fresh) {
-            self.lose(*number, kind, why.to_owned());
+        if let ([(number, _)], true) = (begun.as_slice(), fresh || cause.own) {
+            self.lose(*number, cause.kind, cause.why);
             return;
         }
         if begun.is_empty() {
             self.barren += 1;
             if self.barren > MAX_BARREN {
-                self.give_up(why);
+                self.give_up(&cause.why);
             }
         }
         self.suspects.extend(begun.into_iter().map(|(number, _)| number));
     }
+}
+
+/// Why a worker ended.
+struct Cause {
+    kind: Kind,
+    why: String,
+    /// Earlier files can have had no part in it.
+    own: bool,
 }
 
 /// A worker process. Ended when dropped.
@@ -271,7 +279,7 @@ impl Worker {
     }
 
     /// Why it ended.
-    fn cause(&mut self, setup: &Setup) -> (Kind, String) {
+    fn cause(&mut self, setup: &Setup) -> Cause {
         self.orders = None;
         // It may only have closed its output.
         let _ = self.child.kill();
@@ -279,13 +287,15 @@ impl Worker {
         let said = self.said.take().and_then(|s| s.join().ok()).unwrap_or_default();
         let memory = format!("the analysis takes more than {} MiB of memory (--max-memory)", setup.limits.max_memory);
         if said.contains("overflowed its stack") {
-            (Kind::Failed, "the analysis ran out of stack; this is a bug in qualm, please report it".to_owned())
+            let why = "the analysis ran out of stack; this is a bug in qualm, please report it".to_owned();
+            Cause { kind: Kind::Failed, why, own: true }
         } else if said.contains("memory allocation of") || said.contains("failed to allocate") {
-            (Kind::Memory, memory)
+            Cause { kind: Kind::Memory, why: memory, own: false }
         } else {
             let how = status.as_ref().map_or_else(ToString::to_string, ExitStatus::to_string);
             let said = crate::lines::one_line(said.trim());
-            (Kind::Failed, format!("the worker process ended ({how}){}{said}", if said.is_empty() { "" } else { ": " }))
+            let why = format!("the worker process ended ({how}){}{said}", if said.is_empty() { "" } else { ": " });
+            Cause { kind: Kind::Failed, why, own: false }
         }
     }
 }
