@@ -9,12 +9,12 @@ use crate::{
     analysis::{Analysis, Limit, Limits, NotFollowed, Project, SourceFile},
     callers,
     finding::{Finding, Persona, Step},
-    interp::{Facts, FuncRef, Interp, Lean, Note, Pos, RawFinding, Record, Setup, Top},
+    interp::{Facts, FuncRef, Interp, Lean, Note, Pos, RawFinding, RawStep, Record, Setup, Top},
     ir::{Stmt, StmtKind, Sym, Unit},
     items::{Cache, Item, Own},
     judge::{self, Judges},
     missing,
-    rules::RuleSet,
+    rules::{Rule, RuleSet},
 };
 use rustc_hash::{FxHashMap, FxHashSet, FxHasher};
 use std::{
@@ -274,6 +274,12 @@ impl Run<'_> {
         let raw: Vec<RawFinding> = missing::judge(rules, &facts, imported, &place);
         let apps: Arc<[Range<usize>]> = facts.apps.iter().filter_map(|a| place(&a.1)).collect();
 
+        // What has an access path as it stands in the file; the path itself for what stands elsewhere, or has no name there.
+        let written = |pos: &Pos, path: Sym| {
+            let here = pos.module == 0 && (path.is_empty() || path.contains(['.', '/']));
+            let code = place(pos).filter(|_| here).and_then(|span| judge::words::shown(file.text.get(span)?));
+            code.unwrap_or_else(|| judge::words::path(&path))
+        };
         let mut findings: FxHashMap<(usize, usize, usize), Finding> = FxHashMap::default();
         for f in records.iter().flat_map(|r| &r.findings).chain(&raw) {
             let rule = &rules.rules[f.rule];
@@ -293,7 +299,7 @@ impl Run<'_> {
             let finding = Finding {
                 rule: rule.id.clone(),
                 span: span.clone(),
-                message: if self.copy { String::new() } else { f.message.clone().unwrap_or_else(|| rule.title.clone()) },
+                message: if self.copy { String::new() } else { message(rule, f, &written) },
                 severity: rule.severity,
                 confidence: f.confidence,
                 persona: f.persona,
@@ -301,7 +307,7 @@ impl Run<'_> {
                     .steps
                     .iter()
                     .filter(|_| !self.copy)
-                    .filter_map(|s| Some(Step { file: s.file.clone(), span: place(&s.pos)?, note: note(s.note) }))
+                    .filter_map(|s| Some(Step { file: s.file.clone(), span: place(&s.pos)?, note: note(s, &written) }))
                     .collect(),
             };
             findings
@@ -497,9 +503,24 @@ fn frameworks(items: &[Item], facts: &Facts) -> FxHashSet<Sym> {
 /// How the note of a step begins that names a variable.
 pub(crate) const ASSIGNED: &str = "assigned to ";
 
-fn note(note: Note) -> String {
-    match note {
-        Note::Source(p) => format!("untrusted data enters: {p}"),
+/// What a finding says; `written` names things.
+fn message(rule: &Rule, f: &RawFinding, written: &dyn Fn(&Pos, Sym) -> String) -> String {
+    let Some(template) = f.message.as_deref().or(rule.message.as_deref()) else { return rule.title.clone() };
+    if !template.contains('{') {
+        return template.to_owned();
+    }
+    let named = written(&f.named, f.path);
+    let source = f.steps.first().map_or_else(String::new, |s| match s.note {
+        Note::Source(p) | Note::Stored(p) => written(&s.pos, p),
+        _ => String::new(),
+    });
+    let source = if source.is_empty() { "untrusted data" } else { &source };
+    template.replace("{source}", source).replace("{sink}", &named).replace("{call}", &named).replace("{target}", &named)
+}
+
+fn note(step: &RawStep, written: &dyn Fn(&Pos, Sym) -> String) -> String {
+    match step.note {
+        Note::Source(p) => format!("untrusted data enters: {}", written(&step.pos, p)),
         Note::Assigned(n) => format!("{ASSIGNED}{n}"),
         Note::Passed(n) if n.is_empty() => "reaches the dangerous call".to_string(),
         Note::Passed(n) => format!("passed to {n}"),

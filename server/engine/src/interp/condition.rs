@@ -193,7 +193,7 @@ impl Interp<'_> {
             let mut needs = Vec::new();
             if self.all_hold(&Subject { site: Some(site), value: None, target: self.frame.target }, &c.when, &mut needs) {
                 let span = c.report.as_ref().and_then(|s| site.select(s)).map_or(site.span, |a| a.span);
-                self.clause(c, span, site.span, needs, site.path);
+                self.clause(c, span, site.span, site.callee, needs, site.path);
             }
         }
         let pos = self.pos(site.span);
@@ -215,25 +215,26 @@ impl Interp<'_> {
         match &s.arg {
             Selector::Any => {
                 for a in site.args {
-                    self.flow_into(s, &a.value, true, a.span, site.span, site.path);
+                    self.flow_into(s, &a.value, true, a.span, site.span, site.callee, site.path);
                 }
             }
             Selector::Receiver => {
                 if let (Some(v), Some(x)) = (site.receiver, site.receiver_expr) {
                     let span = site.unit.expr(x).span;
-                    self.flow_into(s, v, false, span, site.span, site.path);
+                    self.flow_into(s, v, false, span, site.span, site.callee, site.path);
                 }
             }
             sel => {
                 if let Some(a) = site.select(sel) {
-                    self.flow_into(s, &a.value, s.deep, a.span, site.span, site.path);
+                    self.flow_into(s, &a.value, s.deep, a.span, site.span, site.callee, site.path);
                 }
             }
         }
     }
 
     /// Untrusted data reaches a sink: every rule about that kind of sink is asked.
-    fn flow_into(&mut self, s: &Sink, v: &Value, deep: bool, span: Span, around: Span, path: Sym) {
+    #[allow(clippy::too_many_arguments)]
+    fn flow_into(&mut self, s: &Sink, v: &Value, deep: bool, span: Span, around: Span, named: Span, path: Sym) {
         let (taint, sources, flow) = if deep { v.deep() } else { (v.taint, v.sources, v.flow.as_ref()) };
         if taint & s.bit == 0 {
             return;
@@ -265,29 +266,15 @@ impl Interp<'_> {
             if vouched {
                 confidence = Confidence::Low;
             }
-            let source = flow.and_then(|f| {
-                let mut f = f;
-                while let Some(p) = &f.prev {
-                    f = p;
-                }
-                match f.note {
-                    super::Note::Source(p) | super::Note::Stored(p) => Some(p),
-                    _ => None,
-                }
-            });
-            let message = rule.message.as_ref().map(|m| {
-                m.replace("{source}", &readable(source.unwrap_or_default()))
-                    .replace("{sink}", &readable(path))
-                    .replace("{call}", &readable(path))
-            });
             let steps = Record::steps(flow, |m| (m != 0).then(|| self.modules[m as usize].path.clone()));
             let finding = RawFinding {
                 rule: *ix,
                 pos: self.pos(span),
                 around: self.pos(around),
+                named: self.pos(named),
                 path,
                 placeholder: s.placeholder,
-                message,
+                message: s.message.clone(),
                 confidence,
                 persona,
                 steps,
@@ -321,7 +308,7 @@ impl Interp<'_> {
         here.is_some()
     }
 
-    fn clause(&mut self, c: &Clause, span: Span, around: Span, needs: Vec<(Sym, bool)>, path: Sym) {
+    fn clause(&mut self, c: &Clause, span: Span, around: Span, named: Span, needs: Vec<(Sym, bool)>, path: Sym) {
         if self.module != 0 {
             return;
         }
@@ -331,12 +318,10 @@ impl Interp<'_> {
             rule: c.rule,
             pos: self.pos(span),
             around: self.pos(around),
+            named: self.pos(named),
             path,
             placeholder: None,
-            message: rule
-                .message
-                .as_ref()
-                .map(|m| m.replace("{call}", &readable(path)).replace("{sink}", &readable(path)).replace("{target}", &readable(path))),
+            message: None,
             confidence: rule.confidence,
             persona: rule.persona,
             steps: Vec::new(),
@@ -357,7 +342,7 @@ impl Interp<'_> {
             for (pattern, c) in &models.named_assigns {
                 let mut needs = Vec::new();
                 if pattern.is_match(&name) && self.all_hold(&subject, &c.when, &mut needs) {
-                    self.clause(c, site.unit.expr(a.expr).span, a.span, needs, name);
+                    self.clause(c, site.unit.expr(a.expr).span, a.span, Span::default(), needs, name);
                 }
             }
         }
@@ -377,7 +362,7 @@ impl Interp<'_> {
             for c in &r.clauses {
                 let mut needs = Vec::new();
                 if self.all_hold(&subject, &c.when, &mut needs) {
-                    self.clause(c, u.expr(from).span, around, needs, path);
+                    self.clause(c, u.expr(from).span, around, span, needs, path);
                 }
             }
             let pos = self.pos(around);
@@ -391,7 +376,7 @@ impl Interp<'_> {
             if pattern.is_match(&name) {
                 let mut needs = Vec::new();
                 if self.all_hold(&subject, &c.when, &mut needs) {
-                    self.clause(c, u.expr(from).span, around, needs, name);
+                    self.clause(c, u.expr(from).span, around, Span::default(), needs, name);
                 }
             }
         }
@@ -406,7 +391,7 @@ impl Interp<'_> {
         let around = Span { start: span.start, end: u.expr(from).span.end.max(span.end) };
         for s in &r.sinks {
             if self.all_hold(&subject, &s.when, &mut Vec::new()) {
-                self.flow_into(s, value, s.deep, u.expr(from).span, around, if path.is_empty() { name } else { path });
+                self.flow_into(s, value, s.deep, u.expr(from).span, around, span, if path.is_empty() { name } else { path });
             }
         }
     }
@@ -427,8 +412,9 @@ impl Interp<'_> {
             placeholder: None,
             confidence: Confidence::Medium,
             deep: false,
+            message: None,
         };
-        self.flow_into(&sink, key, false, u.expr(index).span, span, sym("[]"));
+        self.flow_into(&sink, key, false, u.expr(index).span, span, span, sym("[]"));
     }
 
     /// `left or right`: a value with a default.
@@ -452,7 +438,7 @@ impl Interp<'_> {
                 let mut needs = Vec::new();
                 if self.all_hold(&subject, &c.when, &mut needs) {
                     let (a, b) = (u.expr(left).span, u.expr(right).span);
-                    self.clause(c, b, Span { start: a.start, end: b.end }, needs, l.path);
+                    self.clause(c, b, Span { start: a.start, end: b.end }, a, needs, l.path);
                 }
             }
         }
@@ -481,8 +467,9 @@ impl Interp<'_> {
             placeholder: None,
             confidence: Confidence::Medium,
             deep: false,
+            message: None,
         };
-        self.flow_into(&sink, &value, false, u.expr(x).span, u.expr(x).span, sym("return"));
+        self.flow_into(&sink, &value, false, u.expr(x).span, u.expr(x).span, Span::default(), sym("return"));
     }
 
     // ---- marks ------------------------------------------------------------------------------
@@ -649,11 +636,4 @@ pub(super) fn name_of(u: U<'_>, x: ExprId) -> Option<String> {
         ExprKind::Await(x) | ExprKind::Spread(x) => name_of(u, *x),
         _ => None,
     }
-}
-
-/// A path as a person would write it: `sqlite3.Cursor.execute` -> `Cursor.execute`.
-fn readable(path: Sym) -> String {
-    let text = path.as_str();
-    let parts: Vec<&str> = text.split('.').collect();
-    if parts.len() > 3 { parts[parts.len() - 3..].join(".") } else { text.to_string() }
 }

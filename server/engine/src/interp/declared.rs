@@ -266,7 +266,8 @@ impl Interp<'_> {
             .iter()
             .map(|a| ArgValue { name: a.name, value: self.expr(u, a.value), expr: a.value, spread: a.spread != Spread::No, span: a.span })
             .collect();
-        let site = CallSite { unit: u, args: &args, receiver: None, receiver_expr: None, path, span: u.expr(x).span };
+        let site =
+            CallSite { unit: u, args: &args, receiver: None, receiver_expr: None, path, span: u.expr(x).span, callee: u.expr(callee).span };
         let mut bits = 0;
         for c in &roles.constraints {
             if self.holds(&site, &c.when) {

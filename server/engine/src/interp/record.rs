@@ -25,11 +25,14 @@ pub(crate) struct RawFinding {
     pub pos: Pos,
     /// The call or statement the finding is about, for rewrites.
     pub around: Pos,
+    /// What is called or assigned, as it is written; empty if that does not name it.
+    pub named: Pos,
     /// Access path of the call or member; empty if there is none.
     pub path: Sym,
     /// Placeholder style of the driver, for sinks that run queries.
     pub placeholder: Option<Sym>,
-    pub message: Option<String>,
+    /// Another message than the rule's.
+    pub message: Option<Arc<str>>,
     pub confidence: Confidence,
     pub persona: Persona,
     pub steps: Vec<RawStep>,

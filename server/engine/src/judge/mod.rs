@@ -12,6 +12,7 @@ pub mod suppress;
 #[cfg(test)]
 mod testing;
 pub mod text;
+pub(crate) mod words;
 
 use crate::{
     analysis::{Foreign, Limit, Limits, Project, SourceFile, guarded},

@@ -184,7 +184,7 @@ impl Loader {
         for kind in ["html", "size", "prototype", "slash"] {
             let _ = loader.sink_kind(kind);
         }
-        for kind in ["request", "stored", "param"] {
+        for kind in ["request", "stored", "param", "unknown"] {
             let _ = loader.source_kind(kind);
         }
         loader
@@ -386,6 +386,7 @@ impl Loader {
                 placeholder: s.placeholder.as_deref().map(sym),
                 confidence: s.confidence.unwrap_or(if unknown { Confidence::Medium } else { Confidence::High }),
                 deep: s.deep,
+                message: s.message.as_deref().map(Arc::from),
             };
             if !s.call.to_vec().is_empty() && s.arg.is_none() {
                 return Err("a sink of a call needs `arg`".to_string());

@@ -242,6 +242,7 @@ pub(super) struct Sink {
     pub confidence: Option<crate::finding::Confidence>,
     #[serde(default)]
     pub deep: bool,
+    pub message: Option<String>,
 }
 
 #[derive(Clone, Debug, Deserialize)]

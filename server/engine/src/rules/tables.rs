@@ -159,6 +159,8 @@ pub struct Sink {
     pub confidence: Confidence,
     /// Taint inside a container counts too (query objects).
     pub deep: bool,
+    /// Says what happens here, where the rule's own message would be untrue.
+    pub message: Option<Arc<str>>,
 }
 
 /// Taint enters.
@@ -351,6 +353,9 @@ pub struct MemberRoles {
     /// `fallback` clauses on this value.
     pub fallbacks: Vec<Clause>,
 }
+
+/// The kinds of sources that are only perhaps from outside: `stored`, `param`, `unknown`, by the loader's numbers.
+pub const DOUBTFUL: SourceBits = 0b1110;
 
 /// An untyped parameter known by its name.
 #[derive(Clone, Debug)]

@@ -15,14 +15,29 @@ impl<'a> Interp<'a> {
             let f = f.clone();
             let pos = self.pos(site.span);
             let effects = self.follow(&f, &args, Some(pos));
-            let inner =
-                CallSite { unit: site.unit, args: &args, receiver: None, receiver_expr: None, path: Sym::default(), span: site.span };
+            let inner = CallSite {
+                unit: site.unit,
+                args: &args,
+                receiver: None,
+                receiver_expr: None,
+                path: Sym::default(),
+                span: site.span,
+                callee: site.callee,
+            };
             self.apply_effects(&inner, &effects);
             return effects.value;
         }
         let name = sym(function.path.rsplit('.').next().unwrap_or_default());
         let roles = self.roles(function.path, name, None);
-        let inner = CallSite { unit: site.unit, args: &args, receiver: None, receiver_expr: None, path: function.path, span: site.span };
+        let inner = CallSite {
+            unit: site.unit,
+            args: &args,
+            receiver: None,
+            receiver_expr: None,
+            path: function.path,
+            span: site.span,
+            callee: site.callee,
+        };
         for r in roles.iter() {
             self.judge_call(&inner, r);
             if let Some(v) = self.role_result(&inner, r) {

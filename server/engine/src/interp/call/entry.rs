@@ -3,7 +3,7 @@
 use super::bind::receiver_is_param;
 use crate::{
     interp::{Env, Flow, Frame, FuncRef, Interp, MAX_CALL_DEPTH, Note, Object, Registration, Value, value::ClassRef},
-    ir::{ParamKind, Sym, sym},
+    ir::{ParamKind, Pattern, Sym, sym},
 };
 use std::sync::Arc;
 
@@ -106,7 +106,7 @@ impl Interp<'_> {
                 }
                 continue;
             }
-            let pos = self.pos(p.span);
+            let pos = self.pos(if let Pattern::Name(_, name) = p.pattern { name } else { p.span });
             let mut v = Value::default();
             let mut declared = p.ty.map(|t| self.declared(u, t, 0)).unwrap_or_default();
             (v.path, v.typed) = (declared.path, !declared.path.is_empty());

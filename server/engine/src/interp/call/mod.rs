@@ -79,6 +79,7 @@ impl<'a> Interp<'a> {
             receiver_expr,
             path: if path.is_empty() { name } else { path },
             span,
+            callee: u.expr(callee).span,
         };
 
         self.keywords(&site);

@@ -23,7 +23,10 @@ pub(in crate::interp) struct CallSite<'s> {
     pub receiver: Option<&'s Value>,
     pub receiver_expr: Option<ExprId>,
     pub path: Sym,
+    /// The call.
     pub span: Span,
+    /// What is called, as it is written.
+    pub callee: Span,
 }
 
 impl CallSite<'_> {

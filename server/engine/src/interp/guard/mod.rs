@@ -408,8 +408,15 @@ impl Interp<'_> {
         if let Some(r) = roles
             && !r.guards.is_empty()
         {
-            let site =
-                super::call::CallSite { unit: u, args: &values, receiver: receiver.as_ref(), receiver_expr, path, span: u.expr(test).span };
+            let site = super::call::CallSite {
+                unit: u,
+                args: &values,
+                receiver: receiver.as_ref(),
+                receiver_expr,
+                path,
+                span: u.expr(test).span,
+                callee: u.expr(callee).span,
+            };
             let mut matched = false;
             for g in r.guards.iter().filter(|g| !g.raises) {
                 if !self.holds(&site, &g.when) {

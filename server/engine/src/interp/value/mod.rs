@@ -12,7 +12,7 @@ pub(crate) use object::{Key, MAX_FIELDS, Object};
 
 use crate::{
     ir::{ClassId, FuncId, Lit, Sym, Unit},
-    rules::{SinkBits, SourceBits},
+    rules::{DOUBTFUL, SinkBits, SourceBits},
 };
 use object::MAX_NESTING;
 use rustc_hash::FxHashMap;
@@ -281,7 +281,7 @@ impl Value {
     pub(crate) fn add_taint(&mut self, of: &Value) {
         let (taint, sources, flow) = of.deep();
         if taint != 0 {
-            if self.flow.is_none() || self.taint == 0 {
+            if self.flow.is_none() || harm(taint, sources) > harm(self.taint, self.sources) {
                 self.flow = flow.cloned();
             }
             // Vouched for is what somebody vouched for in each part.
@@ -349,6 +349,11 @@ impl Value {
     }
 }
 
+/// How much harm a taint does: of several flows, the one that is kept leads to the worst.
+fn harm(taint: SinkBits, sources: SourceBits) -> (bool, u32) {
+    (taint != 0 && sources & !DOUBTFUL != 0, taint.count_ones())
+}
+
 /// Joins values. Objects that are shared are joined once, and a join has an end: what lies behind it is the first of the two
 /// with the taint of both.
 #[derive(Default)]
@@ -364,7 +369,8 @@ const MAX_JOINED: usize = 2_000;
 impl Joiner {
     /// What one of two values may be.
     pub(crate) fn values(&mut self, a: &Value, b: &Value) -> Value {
-        let flow = if a.taint == 0 { b.flow.clone().or_else(|| a.flow.clone()) } else { a.flow.clone() };
+        let (better, other) = if harm(b.taint, b.sources) > harm(a.taint, a.sources) { (b, a) } else { (a, b) };
+        let flow = better.flow.clone().or_else(|| other.flow.clone());
         let mut derived = a.derived.clone();
         // A guard on either may be about what only one was made of: it decides what it decides for both.
         for d in &mut derived {

@@ -96,12 +96,14 @@ impl Object {
                     || (self.closed && self.fields.iter().all(|(_, v)| v.is_constant())));
             let closures = self.class.as_ref().map_or(0, |c| c.closures);
             let mut sum = Summary { taint: 0, sources: 0, flow: None, constant, nesting: 0, closures };
+            let mut worst = (false, 0);
             for v in self.values() {
                 let (taint, sources, flow) = v.deep();
                 sum.taint |= taint;
                 sum.sources |= sources;
-                if sum.flow.is_none() {
+                if sum.flow.is_none() || super::harm(taint, sources) > worst {
                     sum.flow = flow.cloned();
+                    worst = super::harm(taint, sources);
                 }
                 sum.nesting = sum.nesting.max(v.nesting());
                 sum.closures = sum.closures.max(v.closures());
