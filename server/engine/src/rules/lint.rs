@@ -1,7 +1,7 @@
 //! What is well-formed and yet cannot be meant: conditions that never hold, paths that nothing has, kinds that nobody reads.
 
 use super::{CallRoles, Condition, EntryIx, MemberRoles, Models, Pattern, RuleError, RuleKind, RuleSet, Selector, SinkBits, Test};
-use crate::ir::Sym;
+use crate::ir::{Sym, sym};
 use rustc_hash::{FxHashMap, FxHashSet};
 
 impl RuleSet {
@@ -99,7 +99,7 @@ impl Lint<'_> {
         }
         for (bit, entry) in &sinks {
             has_sink |= bit;
-            if rules.taint_rules.get(bit.trailing_zeros() as usize).is_none_or(Vec::is_empty) && *bit != self.bits(&["size"]) {
+            if rules.taint_rules.get(bit.trailing_zeros() as usize).is_none_or(Vec::is_empty) {
                 self.say(*entry, format!("no rule reads sinks of kind {}", self.names(*bit)));
             }
         }
@@ -109,11 +109,15 @@ impl Lint<'_> {
                 self.say(entry, format!("nothing is a sink of kind {}", self.names(unknown)));
             }
         }
-        let marks: FxHashSet<Sym> = rules.models.values().flat_map(set_marks).collect();
+        let set: Vec<(Sym, EntryIx)> = rules.models.values().flat_map(set_marks).collect();
+        let marks: FxHashSet<Sym> = set.iter().map(|(kind, _)| *kind).collect();
+        let mut asked: FxHashSet<Sym> = FxHashSet::default();
         for rule in &rules.rules {
             if let RuleKind::Missing(m) = &rule.kind {
+                asked.insert(m.anchor);
                 for kind in m.has.iter().flatten().chain(&m.lacks) {
                     let kind = kind.strip_prefix("app:").unwrap_or(kind);
+                    asked.insert(sym(kind));
                     if !marks.iter().any(|m| m.as_str() == kind) {
                         self.found.insert((rule.file.clone(), 1, format!("no model sets the mark `{kind}`")));
                     }
@@ -124,12 +128,18 @@ impl Lint<'_> {
             let clauses = models.calls.values().chain(models.methods.values()).flat_map(|r| &r.clauses);
             for clause in clauses.chain(models.members.values().flat_map(|r| &r.clauses)) {
                 for condition in &clause.when {
-                    if let Condition::Has(kind) | Condition::Lacks(kind) = condition
-                        && !marks.contains(kind)
-                    {
-                        self.say(clause.entry, format!("no model sets the mark `{kind}`"));
+                    if let Condition::Has(kind) | Condition::Lacks(kind) = condition {
+                        asked.insert(*kind);
+                        if !marks.contains(kind) {
+                            self.say(clause.entry, format!("no model sets the mark `{kind}`"));
+                        }
                     }
                 }
+            }
+        }
+        for (kind, entry) in set {
+            if !asked.contains(&kind) {
+                self.say(entry, format!("no rule asks for the mark `{kind}`"));
             }
         }
     }
@@ -344,11 +354,11 @@ fn shown(selector: &Selector) -> String {
     }
 }
 
-fn set_marks(models: &Models) -> Vec<Sym> {
+fn set_marks(models: &Models) -> Vec<(Sym, EntryIx)> {
     let calls = models.calls.values().chain(models.methods.values()).chain(models.call_prefixes.values());
     let members = models.members.values().chain(models.any_members.values()).chain(models.prefixes.values());
     let marks = calls.flat_map(|r| &r.marks).chain(members.flat_map(|r| r.read_marks.iter().chain(&r.assign_marks)));
     let marks = marks.chain(models.import_marks.values().flatten());
     let by_text = models.define_marks.iter().chain(&models.string_marks).chain(&models.route_marks);
-    marks.chain(by_text.map(|(_, m)| m)).map(|m| m.kind).collect()
+    marks.chain(by_text.map(|(_, m)| m)).map(|m| (m.kind, m.entry)).collect()
 }

@@ -73,7 +73,8 @@ impl<'a> Interp<'a> {
                     }
                 }
             }
-            if v.deep().0 != 0 {
+            // A constant is kept as well: a pattern that was compiled.
+            if v.deep().0 != 0 || v.lit.is_some() {
                 self.setup.rules.used(p.entry);
             }
             return Some(v);
@@ -205,6 +206,9 @@ impl<'a> Interp<'a> {
                 s => site.select(s).map(|a| a.value.clone()),
             };
             if let Some(v) = v {
+                if v.deep().0 & g.clears != 0 {
+                    self.setup.rules.used(g.entry);
+                }
                 self.clear_value(&v, g.clears);
             }
         }
