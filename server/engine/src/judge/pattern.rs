@@ -149,7 +149,7 @@ struct Search<'a> {
     found: Vec<Finding>,
 }
 
-impl<'a> Search<'a> {
+impl Search<'_> {
     fn matcher<'s>(&'s self, snippet: &'s Snippet) -> Matcher<'s> {
         Matcher { pattern: &snippet.unit, target: self.unit, item: self.item, steps: &self.steps }
     }
