@@ -10,6 +10,7 @@ use super::{
     session::{Session, Snapshot},
     vet, work,
 };
+use crate::project::is_manifest;
 use qualm_engine::Safety;
 use serde_json::{Value, json};
 use std::{
@@ -318,7 +319,12 @@ impl LanguageServer for Qualm {
 
     async fn did_save(&self, params: DidSaveTextDocumentParams) {
         origin::saved(&self.session, params.text_document.uri.as_str());
-        let configuration = file_path(&params.text_document.uri).is_some_and(|p| home::is_configuration(&p));
+        let path = file_path(&params.text_document.uri);
+        let configuration = path.as_deref().is_some_and(home::is_configuration);
+        // It counts as it is on disk, and what it says concerns every file.
+        if let Some(path) = path.filter(|p| is_manifest(p)) {
+            work::files_changed(&self.session, &[path], true);
+        }
         // A client that watches files tells of all but the moment of this very save; others tell nothing.
         if configuration || !self.session.announced().watch {
             tokio::spawn(Self::recheck(self.session.clone()));
@@ -345,8 +351,9 @@ impl LanguageServer for Qualm {
             reload(&self.session);
             return;
         }
-        // A file that appears or goes may be what an import means, in documents that depended on nothing before.
-        let set_changed = params.changes.iter().any(|c| c.typ != FileChangeType::CHANGED);
+        // A file that appears or goes may be what an import means, in documents that depended on nothing before; so is it with
+        // what is declared.
+        let set_changed = params.changes.iter().any(|c| c.typ != FileChangeType::CHANGED) || paths.iter().any(|p| is_manifest(p));
         work::files_changed(&self.session, &paths, set_changed);
     }
 

@@ -397,7 +397,8 @@ fn judge_dependents(session: &Arc<Session>, paths: &[PathBuf], set_changed: bool
     let paths: Vec<PathBuf> = paths.iter().map(|p| real(p)).collect();
     let concerned = |path: Option<&Path>, answer: Option<&Answer>| {
         let Some(answer) = answer else { return false };
-        if path.is_some_and(|p| paths.iter().any(|c| c == p)) {
+        // What the editor has of a file counts, not the disk, unless the file declares something.
+        if !set_changed && path.is_some_and(|p| paths.iter().any(|c| c == p)) {
             return false;
         }
         let names = paths.iter().map(|p| answer.home.workspace.name_of(p));

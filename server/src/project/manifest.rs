@@ -33,22 +33,31 @@ const MIN_BYTES: usize = 16 * 1024;
 /// Workspaces have at most this many members.
 const MAX_MEMBERS: usize = 1000;
 
+/// Manifests that have one name.
+const FIXED: &[&str] = &[
+    "pyproject.toml",
+    "setup.cfg",
+    "setup.py",
+    "environment.yml",
+    "environment.yaml",
+    "Pipfile",
+    "Pipfile.lock",
+    "poetry.lock",
+    "uv.lock",
+    "pdm.lock",
+    "package.json",
+    "pnpm-workspace.yaml",
+];
+
+/// Whether a file may be one of [`candidates`], or one that they include.
+pub(super) fn may_be(path: &Path) -> bool {
+    let name = path.file_name().and_then(|n| n.to_str()).unwrap_or("");
+    let requirements = || path.extension().is_some_and(|x| x == "txt" || x == "in");
+    FIXED.contains(&name) || name == "pyvenv.cfg" || requirements()
+}
+
 /// The files in a folder that may be manifests, whether or not they exist (their coming into being counts too).
 pub(super) fn candidates(folder: &Path) -> Vec<PathBuf> {
-    const FIXED: &[&str] = &[
-        "pyproject.toml",
-        "setup.cfg",
-        "setup.py",
-        "environment.yml",
-        "environment.yaml",
-        "Pipfile",
-        "Pipfile.lock",
-        "poetry.lock",
-        "uv.lock",
-        "pdm.lock",
-        "package.json",
-        "pnpm-workspace.yaml",
-    ];
     let mut out: Vec<PathBuf> = FIXED.iter().map(|n| folder.join(n)).collect();
     for dir in [folder.to_owned(), folder.join("requirements")] {
         let all = dir.ends_with("requirements") && dir != folder;

@@ -24,6 +24,13 @@ const MAX_MODULES: usize = 4000;
 /// How long what was learnt from manifests holds before their time stamps are looked at again.
 const MANIFEST_AGE: Duration = Duration::from_secs(2);
 
+/// Whether what is known of packages and of where imports lead may change with this file.
+pub fn is_manifest(path: &Path) -> bool {
+    let name = path.file_name().and_then(|n| n.to_str()).unwrap_or("");
+    let configures = name.ends_with(".json") && (name.starts_with("tsconfig") || name.starts_with("jsconfig"));
+    configures || manifest::may_be(path)
+}
+
 /// A project folder. Shared by threads.
 pub struct Files {
     root: PathBuf,
