@@ -3,13 +3,15 @@
 //! The text itself is kept in memory only, up to a limit, because pieces of it come back, or come back re-indented.
 
 use crate::{
-    runs::{Run, push},
+    model::OriginId,
+    runs::{Run, new_id, push},
     text::key,
 };
 use std::{collections::VecDeque, ops::Range};
 
-/// At most so many bytes are remembered.
+/// At most so many bytes are remembered, each entry counted with what it costs beside its text.
 const LIMIT: usize = 4 << 20;
+const ENTRY: usize = 256;
 /// For at most so long, in milliseconds.
 const AGE: i64 = 24 * 3600 * 1000;
 /// Longer text gets its entry alone; shorter deletions next to each other become one.
@@ -41,7 +43,6 @@ impl Deleted {
         if text.is_empty() || text.len() > LIMIT {
             return;
         }
-        self.bytes += text.len();
         let last = self.entries.back_mut().filter(|e| follows && e.document == document && e.text.len() + text.len() <= JOINED);
         if let Some(last) = last
             && (at + text.len() == last.at || at == last.at)
@@ -61,14 +62,28 @@ impl Deleted {
                 last.runs = joined;
             }
             (last.at, last.time, last.key) = (at, time, key(&last.text));
+            self.bytes += text.len();
         } else {
+            self.bytes += text.len() + ENTRY;
             self.entries.push_back(Entry { document, at, text: text.to_owned(), key: key(text), runs, time });
         }
         while let Some(first) = self.entries.front()
             && (self.bytes > LIMIT || first.time < time - AGE)
         {
-            self.bytes -= first.text.len();
+            self.bytes -= first.text.len() + ENTRY;
             self.entries.pop_front();
+        }
+    }
+
+    /// Every origin that it refers to.
+    pub fn origins(&self) -> impl Iterator<Item = OriginId> {
+        self.entries.iter().flat_map(|e| e.runs.iter().map(|run| run.origin))
+    }
+
+    /// The table of origins has other ids now.
+    pub fn renumber(&mut self, ids: &[OriginId]) {
+        for run in self.entries.iter_mut().flat_map(|e| &mut e.runs) {
+            run.origin = new_id(ids, run.origin);
         }
     }
 

@@ -6,6 +6,7 @@ use crate::{
     model::{Evidence, Kind, Origin, Origins},
     runs::{Run, Runs},
     text::key,
+    tracker::Tracker,
 };
 use std::collections::VecDeque;
 
@@ -55,6 +56,22 @@ pub struct Memory {
 }
 
 impl Memory {
+    /// Forgets the origins that no text has any more, neither that of these documents (all there are) nor what was deleted
+    /// lately. Ids that somebody else keeps are worth nothing afterwards.
+    pub fn forget_origins<'t>(&mut self, trackers: impl IntoIterator<Item = &'t mut Tracker>) {
+        let mut trackers: Vec<&mut Tracker> = trackers.into_iter().collect();
+        let mut wanted = vec![false; self.origins.count()];
+        wanted[0] = true;
+        for id in trackers.iter().flat_map(|t| t.origins()).chain(self.deleted.origins()) {
+            wanted[id.index()] = true;
+        }
+        let ids = self.origins.keep(&wanted);
+        for tracker in &mut trackers {
+            tracker.renumber(&ids);
+        }
+        self.deleted.renumber(&ids);
+    }
+
     /// Keeps a signal for text that is still to come.
     pub fn expect(&mut self, signal: Signal) {
         let now = signal.time;
@@ -110,6 +127,35 @@ pub fn copy_of(text: &str, source: &str, runs: &Runs) -> Option<Vec<Run>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{
+        model::OriginId,
+        tracker::{Change, Nowhere},
+    };
+
+    #[test]
+    fn origins_that_no_text_has_are_forgotten() {
+        let mut memory = Memory::default();
+        let mut tracker = Tracker::open(1, 0, OriginId::PRESENT);
+        let paste = |n: usize| format!("first_{n} = one()\nsecond_{n} = two()\nthird_{n} = three()\nfourth_{n} = four()\n");
+        let mut len = 0;
+        for n in 0..1000 {
+            let text = paste(n);
+            let change = Change { at: 0, deleted: "", inserted: &text, lines: &text };
+            tracker.change(&mut memory, &[change], 100_000 * n as i64, &Nowhere);
+            len += text.len();
+            if n % 2 == 0 {
+                tracker.told(&mut memory, 0..len, Origin::new(Kind::Agent, Evidence::Hook, n as i64));
+            }
+        }
+        assert!(memory.origins.count() > 1400);
+        let shown = |memory: &Memory, tracker: &Tracker| -> Vec<(usize, Origin)> {
+            tracker.runs().lengths(0..len).iter().map(|r| (r.len, memory.origins.get(r.origin).clone())).collect()
+        };
+        let before = shown(&memory, &tracker);
+        memory.forget_origins([&mut tracker]);
+        assert_eq!(shown(&memory, &tracker), before);
+        assert!(memory.origins.count() < 10, "{}", memory.origins.count());
+    }
 
     #[test]
     fn copies_are_found_re_indented_and_in_part() {

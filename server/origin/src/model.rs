@@ -2,7 +2,7 @@
 //! the runs of a document refer to them.
 
 use serde::{Deserialize, Serialize};
-use std::{collections::HashMap, fmt, str::FromStr};
+use std::{collections::HashMap, fmt, str::FromStr, sync::Arc};
 
 /// Where text came from. The names (`own_copy`, ...) are stable: records, rules and settings use them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -291,16 +291,16 @@ impl OriginId {
     }
 }
 
-/// The table of origins: each distinct one once, under a small id. It only grows.
+/// The table of origins: each distinct one once, under a small id. It grows until [`crate::Memory::forget_origins`].
 #[derive(Clone, Debug)]
 pub struct Origins {
-    all: Vec<Origin>,
-    ids: HashMap<Origin, OriginId>,
+    all: Vec<Arc<Origin>>,
+    ids: HashMap<Arc<Origin>, OriginId>,
 }
 
 impl Default for Origins {
     fn default() -> Self {
-        let present = Origin::present();
+        let present = Arc::new(Origin::present());
         Self { all: vec![present.clone()], ids: HashMap::from([(present, OriginId::PRESENT)]) }
     }
 }
@@ -312,9 +312,23 @@ impl Origins {
             return *id;
         }
         let id = OriginId(u32::try_from(self.all.len()).unwrap_or(u32::MAX));
+        let origin = Arc::new(origin.clone());
         self.all.push(origin.clone());
-        self.ids.insert(origin.clone(), id);
+        self.ids.insert(origin, id);
         id
+    }
+
+    /// Number of origins.
+    pub fn count(&self) -> usize {
+        self.all.len()
+    }
+
+    /// Keeps only the wanted ones (and the first). Gives the new id of each old one, that of text of which nothing is known
+    /// for those that are gone.
+    pub(crate) fn keep(&mut self, wanted: &[bool]) -> Vec<OriginId> {
+        let old = std::mem::take(self).all;
+        let keep = |index: usize| wanted.get(index).copied().unwrap_or(false);
+        old.iter().enumerate().map(|(index, origin)| if keep(index) { self.intern(origin) } else { OriginId::PRESENT }).collect()
     }
 
     /// The id of a number that [`OriginId::index`] gave.
@@ -361,6 +375,11 @@ mod tests {
         let id = table.intern(&agent);
         assert_eq!((table.intern(&agent), table.get(id)), (id, &agent));
         assert_eq!(table.intern(&Origin::present()), OriginId::PRESENT);
+        let other = table.intern(&Origin::new(Kind::Pasted, Evidence::Editor, 9));
+        assert_eq!(table.keep(&[false, false, true]), [OriginId::PRESENT, OriginId::PRESENT, id]);
+        assert_eq!((other.index(), table.count(), table.get(id).kind), (2, 2, Kind::Pasted));
+        table.keep(&[]);
+        table.intern(&agent);
         assert_eq!(agent.describe(), "written by an agent (claude-code, opus): the agent's hook told so");
     }
 }

@@ -128,6 +128,12 @@ impl Runs {
         found
     }
 
+    /// Gives every run the origin that a table has under its id.
+    pub(crate) fn renumber(&mut self, ids: &[OriginId]) {
+        let renumbered = self.lengths(0..self.len()).into_iter();
+        *self = renumbered.map(|run| Run { origin: new_id(ids, run.origin), ..run }).collect();
+    }
+
     /// Replaces the bytes of a range by others. A range beyond the end is cut off.
     pub fn splice(&mut self, range: Range<usize>, new: &[Run]) {
         let end = range.end.min(self.len());
@@ -166,6 +172,11 @@ impl Runs {
             }
         }
     }
+}
+
+/// The id that stands in a table for an old one.
+pub(crate) fn new_id(ids: &[OriginId], old: OriginId) -> OriginId {
+    ids.get(old.index()).copied().unwrap_or(OriginId::PRESENT)
 }
 
 /// Appends a run, joined with the last if of the same origin.

@@ -10,7 +10,7 @@ use crate::{
     model::{Evidence, Kind, Origin, OriginId},
     recent::{Recent, shifted},
     review::survives,
-    runs::{Run, Runs, push},
+    runs::{Run, Runs, new_id, push},
     text::{boundary, characters, key},
     typing::{Habits, Proven, Typing, shape},
 };
@@ -116,6 +116,20 @@ impl Tracker {
     pub fn learn(&mut self, runs: Runs, reviewed: Vec<Range<usize>>) {
         self.runs = runs;
         self.reviewed = reviewed;
+    }
+
+    /// Every origin that it refers to.
+    pub(crate) fn origins(&self) -> impl Iterator<Item = OriginId> {
+        let runs = self.runs.lengths(0..self.runs.len()).into_iter().map(|run| run.origin);
+        runs.chain(self.recent.iter().flat_map(|r| r.origins.iter().copied()))
+    }
+
+    /// The table of origins has other ids now.
+    pub(crate) fn renumber(&mut self, ids: &[OriginId]) {
+        self.runs.renumber(ids);
+        for recent in &mut self.recent {
+            recent.origins.iter_mut().for_each(|id| *id = new_id(ids, *id));
+        }
     }
 
     /// What a person looked at, in bytes.

@@ -21,6 +21,7 @@ use ropey::Rope;
 use serde::{Deserialize, Serialize};
 use std::{
     collections::{BTreeSet, HashMap, HashSet},
+    hash::{DefaultHasher, Hasher},
     ops::Range,
     path::{Path, PathBuf},
     sync::{Arc, Mutex},
@@ -30,6 +31,8 @@ use tokio::sync::Notify;
 
 /// Longer texts are not looked for elsewhere, and no copy of them is noticed.
 const MAX_SEARCH: usize = 256 * 1024;
+/// With fewer origins nothing is forgotten.
+const MIN_ORIGINS: usize = 2000;
 /// When the ledger is asked whether a hook explains what came in at once.
 const ASK_AFTER: [Duration; 3] = [Duration::from_millis(150), Duration::from_secs(2), Duration::from_secs(6)];
 
@@ -56,13 +59,24 @@ struct State {
     memory: Memory,
     documents: HashMap<String, Kept>,
     numbers: u64,
+    /// With so many origins those are forgotten that no text has.
+    tidy_at: usize,
+}
+
+/// An event in short: a hash of its origin, and its text's.
+type Mark = (u64, Hash);
+
+fn mark(origin: &Origin, hash: Hash) -> Mark {
+    let mut hasher = DefaultHasher::new();
+    std::hash::Hash::hash(origin, &mut hasher);
+    (hasher.finish(), hash)
 }
 
 struct Kept {
     rope: Rope,
     tracker: Tracker,
     /// What the ledger has already; `None`: it was not asked yet.
-    written: Option<HashSet<(OriginId, Hash)>>,
+    written: Option<HashSet<Mark>>,
     /// How many words about its origins the client has said.
     words: u64,
 }
@@ -133,6 +147,17 @@ impl Elsewhere for Open<'_> {
             let at = String::from(&d.rope).find(text)?;
             Some(runs(d.tracker.runs(), at))
         })
+    }
+}
+
+impl State {
+    /// Forgets origins once most of them are those of no text.
+    fn tidy(&mut self) {
+        if self.memory.origins.count() < self.tidy_at.max(MIN_ORIGINS) {
+            return;
+        }
+        self.memory.forget_origins(self.documents.values_mut().map(|kept| &mut kept.tracker));
+        self.tidy_at = 2 * self.memory.origins.count();
     }
 }
 
@@ -236,6 +261,7 @@ impl Provenance {
             kept.tracker = Tracker::open(state.numbers, rope.len_bytes(), OriginId::PRESENT);
         }
         state.documents.insert(key.to_owned(), kept);
+        state.tidy();
         much
     }
 
@@ -371,7 +397,7 @@ impl Provenance {
             }
             at += line.len();
         }
-        kept.written = Some(events.iter().map(|e| (origins.intern(&e.believed()), e.hash)).collect());
+        kept.written = Some(events.iter().map(|e| mark(&e.believed(), e.hash)).collect());
         state.numbers += 1;
         kept.tracker = Tracker::with(state.numbers, runs);
         let mut at = 0;
@@ -396,7 +422,7 @@ impl Provenance {
         let state = &mut *lock(&self.state);
         if let Some(kept) = state.documents.get_mut(key) {
             let told = records.iter().filter(|r| matches!(r.event.action, Action::Insert | Action::Relabel));
-            let told = told.map(|r| (state.memory.origins.intern(&r.event.believed()), r.event.hash));
+            let told = told.map(|r| mark(&r.event.believed(), r.event.hash));
             kept.written.get_or_insert_default().extend(told);
         }
     }
@@ -436,8 +462,8 @@ impl Provenance {
         for (id, first, block) in blocks(&text, &runs) {
             let origin = origins.get(id);
             let event = Event::of_origin(origin, &name, first as u32 + 1, block);
-            if origin != &Origin::present() && !written.contains(&(id, event.hash)) {
-                marks.push((id, event.hash));
+            if origin != &Origin::present() && !written.contains(&mark(origin, event.hash)) {
+                marks.push(mark(origin, event.hash));
                 events.push(event);
             }
         }

@@ -60,17 +60,23 @@ pub struct Reopened {
     pub changes: bool,
 }
 
+/// What a message says.
+#[derive(Debug, Deserialize)]
+pub struct Sent {
+    method: String,
+    #[serde(default)]
+    params: Value,
+}
+
 /// A message of the client that took effect before.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Deserialize)]
 pub struct Again {
     /// When it came, in milliseconds since 1970.
     pub time: i64,
-    #[allow(missing_docs)]
-    pub method: String,
-    #[allow(missing_docs)]
-    pub params: Value,
     /// It had its answer: what it had others write is written.
     pub answered: bool,
+    /// As the client sent it.
+    pub message: Sent,
 }
 
 /// The document that a message says something about where its text came from.
@@ -120,23 +126,23 @@ impl Qualm {
     }
 
     pub(super) async fn take_again(&self, params: Value) {
-        read::<Again>(params, |again| match again.method.as_str() {
-            "textDocument/didChange" => read::<DidChangeTextDocumentParams>(again.params, |params| {
+        read::<Again>(params, |Again { time, answered, message: Sent { method, params } }| match method.as_str() {
+            "textDocument/didChange" => read::<DidChangeTextDocumentParams>(params, |params| {
                 let key = params.text_document.uri.as_str();
                 let changes = convert::changes(params.content_changes);
-                let changed = self.session.change(key, params.text_document.version, &changes, again.time);
-                if changed.burst && origin::now() - again.time <= JOIN_WINDOW {
+                let changed = self.session.change(key, params.text_document.version, &changes, time);
+                if changed.burst && origin::now() - time <= JOIN_WINDOW {
                     origin::ask_hooks(&self.session, key);
                 }
             }),
-            "qualm/origin" => self.told(again.params, again.time),
+            "qualm/origin" => self.told(params, time),
             "workspace/executeCommand" => {
-                let arguments = again.params["arguments"].as_array().cloned().unwrap_or_default();
-                match again.params["command"].as_str() {
-                    Some(command::ORIGIN) => self.told(arguments.into_iter().next().unwrap_or_default(), again.time),
+                let arguments = params["arguments"].as_array().cloned().unwrap_or_default();
+                match params["command"].as_str() {
+                    Some(command::ORIGIN) => self.told(arguments.into_iter().next().unwrap_or_default(), time),
                     Some(name) => {
                         // The client was told of mistakes.
-                        let _ = self.correct(name, &arguments, !again.answered);
+                        let _ = self.correct(name, &arguments, !answered);
                     }
                     None => {}
                 }

@@ -49,10 +49,13 @@ impl Qualm {
         self.wake(&snapshot.key);
         let mut answers = snapshot.answers.clone();
         let newer = |a: &Option<Arc<Answer>>| {
-            a.as_ref().is_some_and(|a| a.stamp.version > snapshot.stamp.version || (a.stamp == snapshot.stamp && a.complete))
+            a.as_ref().is_some_and(|a| {
+                let same = a.stamp.version == snapshot.stamp.version && a.stamp.epoch >= snapshot.stamp.epoch && a.complete;
+                a.stamp.version > snapshot.stamp.version || same
+            })
         };
         let answer = tokio::time::timeout(WAIT, answers.wait_for(newer)).await.ok()?.ok()?.clone()?;
-        (answer.stamp == snapshot.stamp).then_some(answer)
+        (answer.stamp.version == snapshot.stamp.version).then_some(answer)
     }
 
     /// Looks for changed settings and rules and reads them again. Called off the reading task.

@@ -1,12 +1,14 @@
 //! Vets every file of the workspace on request, with progress, and until told to stop.
 
 use super::{
-    convert::Place,
+    convert::{self, Place},
     publish::Out,
     server::Qualm,
     session::{Session, lock},
+    slate::Task,
+    work::PATIENCE,
 };
-use crate::{files, workspace::Vetted};
+use crate::{files, scan::fault, workspace::Vetted};
 use qualm_engine::{Cache, Language};
 use ropey::Rope;
 use std::{
@@ -15,7 +17,7 @@ use std::{
         Arc, Mutex,
         atomic::{AtomicBool, Ordering},
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
 use tokio::sync::watch;
 use tower_lsp::{
@@ -54,6 +56,7 @@ struct Tally {
     all: usize,
     findings: usize,
     files: usize,
+    unvetted: usize,
 }
 
 impl Qualm {
@@ -87,7 +90,8 @@ impl Qualm {
             }
             let Ok(tally) = work.await else { return };
             let stopped = if stop.load(Ordering::Relaxed) { " (stopped)" } else { "" };
-            let text = format!("qualm: {} findings in {} of {} files{stopped}", tally.findings, tally.files, tally.done);
+            let unvetted = if tally.unvetted > 0 { format!(", {} not vetted", tally.unvetted) } else { String::new() };
+            let text = format!("qualm: {} findings in {} of {} files{unvetted}{stopped}", tally.findings, tally.files, tally.done);
             session.send(Out::Tell(text));
         });
     }
@@ -103,34 +107,58 @@ fn run(session: &Session, stop: &AtomicBool, report: &watch::Sender<Tally>) -> T
         if stop.load(Ordering::Relaxed) {
             break;
         }
-        let found = vet(session, &path, stop);
         tally.done += 1;
-        tally.findings += found;
-        tally.files += usize::from(found > 0);
+        match vet(session, &path, stop) {
+            Ok(found) => {
+                tally.findings += found;
+                tally.files += usize::from(found > 0);
+            }
+            Err(_) if stop.load(Ordering::Relaxed) => tally.done -= 1,
+            Err(why) => {
+                tally.unvetted += 1;
+                session.send(Out::File(path, vec![convert::unvetted(&format!("not vetted: {why}"))]));
+            }
+        }
         report.send_replace(tally);
     }
     tally
 }
 
-/// Tells the findings of one file; open documents speak for themselves.
-fn vet(session: &Session, path: &Path, stop: &AtomicBool) -> usize {
+/// Tells the findings of one file and gives their number, or says why it is not vetted. Open documents speak for themselves.
+fn vet(session: &Session, path: &Path, stop: &AtomicBool) -> Result<usize, String> {
     if let Some((_, answer)) = session.homes.texts.rope(path).and_then(|(uri, _)| session.current(uri.as_str())) {
-        return answer.findings.len();
+        return Ok(answer.findings.len());
     }
     let home = session.home(Some(path));
-    let Ok(files::Content::Text(text)) = files::read(path, files::MAX_FILE) else { return 0 };
     if home.workspace.config.excluded(path) {
-        return 0;
+        return Ok(0);
     }
+    let text = match files::read(path, files::MAX_FILE) {
+        Ok(files::Content::Text(text)) => text,
+        Ok(files::Content::TooLarge(_)) => return Err(format!("it is larger than {} MiB", files::MAX_FILE >> 20)),
+        Ok(files::Content::Binary) => return Ok(0),
+        Err(error) => return Err(format!("it cannot be read: {error}")),
+    };
+    let key = path.to_string_lossy();
+    if let Some(why) = session.wards.refuses(&key, Task::File, 0, String::new) {
+        return Err(why);
+    }
+    let _noted = session.slate.begin(Task::File, &key, 0);
+    fault::in_text(&text.text);
+    let began = Instant::now();
     let file = Vetted::new(&home.workspace.name_of(path), Language::by_path(&path.to_string_lossy()), &text.text, home.foreign());
     let analysed = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
-        home.analyse(&file, &mut Cache::default(), &|| stop.load(Ordering::Relaxed))
+        home.analyse(&file, &mut Cache::default(), &|| stop.load(Ordering::Relaxed) || began.elapsed() > PATIENCE)
     }));
-    let Ok(Some(analysis)) = analysed else { return 0 };
-    let (Some(uri), rope) = (Uri::from_file_path(path), Rope::from_str(&text.text)) else { return 0 };
+    let analysis = match analysed {
+        Ok(Some(analysis)) => analysis,
+        Ok(None) => return Err("it takes too long".into()),
+        Err(_) => return Err("its analysis failed (please report this)".into()),
+    };
+    let (Some(uri), rope) = (Uri::from_file_path(path), Rope::from_str(&text.text)) else { return Ok(0) };
     let place = Place { announced: session.announced(), uri: &uri, rope: &rope };
     let other = |name: &str| home.other_file(&session.homes.texts, name);
     let diagnostics = place.diagnostics(&analysis.findings, home.workspace.engine.rules(), &[], &other);
     session.send(Out::File(path.to_owned(), diagnostics));
-    analysis.findings.len()
+    Ok(analysis.findings.len())
 }

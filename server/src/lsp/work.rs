@@ -24,7 +24,7 @@ use tree_sitter::Tree;
 /// A parse on the way of a keystroke may take this long; then the earlier findings stand in for a while.
 const KEYSTROKE: Duration = Duration::from_millis(60);
 /// Nothing is waited for longer than this.
-const PATIENCE: Duration = Duration::from_secs(5);
+pub const PATIENCE: Duration = Duration::from_secs(5);
 /// After this long without a change half-typed code is judged as it stands.
 const SETTLE: Duration = Duration::from_millis(700);
 /// While changes arrive faster than they can be analysed: the quiet to wait for, and for how long at most.

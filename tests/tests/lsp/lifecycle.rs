@@ -101,6 +101,39 @@ fn the_end_of_the_input_ends_the_process() {
     assert_eq!(code(&mut child), 1);
 }
 
+/// A client that never reads, and sends until nobody takes it any more.
+fn deaf() -> (Child, std::process::ChildStdin) {
+    let mut child = start();
+    greet(&mut child, Value::Null);
+    let mut input = child.stdin.take().unwrap();
+    for n in 0..20_000 {
+        // An answer that is longer than the question.
+        let ask = json!({"jsonrpc": "2.0", "id": n + 1, "method": "no/such/method/with/a/name/that/is/told/again", "params": {}});
+        input.write_all(&frame(&ask)).unwrap();
+    }
+    (child, input)
+}
+
+#[cfg(unix)]
+#[test]
+fn a_client_that_never_reads_is_served_without_end_and_ended_when_it_hangs_up() {
+    let (mut child, input) = deaf();
+    std::thread::sleep(Duration::from_millis(300));
+    assert!(child.try_wait().unwrap().is_none());
+    drop(input);
+    assert_eq!(code(&mut child), 1);
+}
+
+#[cfg(unix)]
+#[test]
+fn the_end_that_was_asked_for_comes_though_nobody_reads() {
+    let (mut child, mut input) = deaf();
+    for last in [json!({"jsonrpc": "2.0", "id": 0, "method": "shutdown"}), json!({"jsonrpc": "2.0", "method": "exit"})] {
+        input.write_all(&frame(&last)).unwrap();
+    }
+    assert_eq!(code(&mut child), 0);
+}
+
 #[cfg(target_os = "linux")]
 #[test]
 fn the_death_of_the_editor_ends_the_process_though_the_input_stays_open() {

@@ -322,6 +322,29 @@ async fn a_text_that_never_ends_is_left_alone() {
 
 #[cfg(target_os = "linux")]
 #[tokio::test]
+async fn a_file_of_the_workspace_that_ends_the_server_is_left_out_of_the_next_run() {
+    let folder = workspace();
+    let root = real(&folder);
+    std::fs::write(root.join("bad.py"), "danger(1)  # qualm-test-abort\n").unwrap();
+    std::fs::write(root.join("good.py"), "danger(1)\n").unwrap();
+    let mut client = Client::spawn(&["lsp"], &[("QUALM_TEST_FAULTS", "text")]).await;
+    client.greet(handshake("kak-lsp", &root)).await;
+    let mut server = server_of(&mut client, 0).await;
+    // It may have been chance, and it may have been another's fault: the second time it was the file's.
+    for _ in 0..2 {
+        client.request("workspace/executeCommand", json!({"command": "qualm.vetWorkspace", "arguments": []})).await;
+        server = server_of(&mut client, server).await;
+    }
+    client.request("workspace/executeCommand", json!({"command": "qualm.vetWorkspace", "arguments": []})).await;
+    let told = client.expect("window/showMessage", |p| p["message"].as_str().unwrap().contains(" files")).await;
+    assert_eq!(told["message"], "qualm: 1 findings in 1 of 3 files, 1 not vetted");
+    let told = |name: &str| client.latest[&uri_of(&root, name)]["diagnostics"][0]["code"].clone();
+    assert_eq!((told("bad.py"), told("good.py")), (json!("not-vetted"), json!("team-danger")));
+    assert_eq!(client.stop().await, 0);
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test]
 async fn a_document_that_fails_with_every_key_does_not_burn_the_machine() {
     let folder = workspace();
     let root = real(&folder);
@@ -410,4 +433,30 @@ async fn a_document_beyond_the_limit_is_told_once_and_never_analysed() {
     client.change(&uri, 3, json!([{"text": "danger(1)\n"}])).await;
     assert_eq!(client.pushed(&uri, 3).await[0]["code"], "team-danger");
     client.stop().await;
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn a_worn_server_is_replaced_when_all_is_closed() {
+    let folder = workspace();
+    let root = real(&folder);
+    let uri = uri_of(&root, "a.py");
+    let mut client = Client::spawn(&["lsp"], &[]).await;
+    client.greet(handshake("kak-lsp", &root)).await;
+    let server = server_of(&mut client, 0).await;
+    client.open(&uri, "python", "x = 1\n").await;
+    for version in 2..1200 {
+        client.change(&uri, version, insert(0, "y = 2\n")).await;
+    }
+    found(&mut client, &uri, 1199).await;
+    client.notify("textDocument/didClose", json!({"textDocument": {"uri": uri}})).await;
+    let fresh = server_of(&mut client, server).await;
+    client.open(&uri, "python", "danger(1)\n").await;
+    let end = Instant::now() + PATIENCE;
+    while client.latest[&uri]["diagnostics"][0]["code"] != "team-danger" {
+        assert!(Instant::now() < end);
+        client.listen_on(Duration::from_millis(5)).await;
+    }
+    assert_eq!(server_of(&mut client, server).await, fresh);
+    assert_eq!(client.stop().await, 0);
 }

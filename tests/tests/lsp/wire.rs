@@ -10,8 +10,14 @@ async fn started(root: &std::path::Path) -> Client {
 #[tokio::test]
 async fn what_cannot_be_decoded_is_told_and_passed_over() {
     let folder = tempfile::tempdir().unwrap();
-    let mut client = started(folder.path()).await;
-    let uri = uri(&folder.path().join("a.py"));
+    passed_over(started(folder.path()).await, folder.path()).await;
+    let mut client = Client::spawn(&["lsp"], &[]).await;
+    client.greet(handshake("kak-lsp", folder.path())).await;
+    passed_over(client, folder.path()).await;
+}
+
+async fn passed_over(mut client: Client, root: &std::path::Path) {
+    let uri = uri(&root.join("a.py"));
     client.open(&uri, "python", "x = 1\n").await;
     let before = client.request("qualm/textHash", json!({"uri": uri})).await;
     let deep = format!("{{\"jsonrpc\":\"2.0\",\"method\":\"a\",\"params\":{}{}}}", "[".repeat(500), "]".repeat(500));

@@ -7,7 +7,7 @@ use super::{
     super::{
         announced::Announced,
         origin,
-        resume::{Again, Reopened, concerned, method},
+        resume::{Reopened, concerned, method},
         slate::Record,
         text::Encoding,
         wire::{self, Message},
@@ -25,6 +25,10 @@ use std::{
 
 /// The id of the `initialize` request that no client asked for.
 const RESUMING: &str = "qualm-resume";
+/// A document of which so many messages of the client did not speak is at rest.
+const REST: u64 = 2048;
+/// After so many notifications of the client a server is worn.
+const WEAR: u64 = 1000;
 /// So many messages shown are remembered.
 const MAX_SHOWN: usize = 1000;
 
@@ -82,6 +86,10 @@ pub struct Keep {
     shown: HashSet<String>,
     blame: Blame,
     generation: u32,
+    /// The clock when the server there is now began.
+    begun: u64,
+    /// Something is said of files that are not open; only who said it can take it back.
+    said_of_others: bool,
     /// No server is there, and none will be soon: why.
     away: Option<String>,
 }
@@ -123,7 +131,11 @@ impl Keep {
             }
             ("textDocument/didChange", Some(uri)) => {
                 if let Some(journal) = self.documents.get_mut(&uri) {
-                    journal.change(self.clock, origin::now(), params, body.len(), self.encoding);
+                    journal.change(self.clock, origin::now(), &params, &body, self.encoding);
+                }
+                if self.clock.is_multiple_of(REST / 4) {
+                    let since = self.clock.saturating_sub(REST);
+                    self.documents.values_mut().for_each(|journal| journal.rest(since, self.encoding));
                 }
             }
             ("textDocument/didSave", Some(uri)) => {
@@ -136,7 +148,7 @@ impl Keep {
             }
             ("qualm/origin", Some(uri)) => {
                 if let Some(journal) = self.documents.get_mut(&uri) {
-                    journal.word(self.clock, origin::now(), &name, params, None);
+                    journal.word(self.clock, origin::now(), &body, None);
                 }
             }
             ("workspace/didChangeConfiguration", _) if !self.asks_settings => {
@@ -168,7 +180,7 @@ impl Keep {
                     && let Some(journal) = self.documents.get_mut(&uri)
                 {
                     self.clock += 1;
-                    journal.word(self.clock, origin::now(), name, params, Some(id.to_string()));
+                    journal.word(self.clock, origin::now(), body, Some(id.to_string()));
                 }
             }
         }
@@ -299,6 +311,11 @@ impl Keep {
                 }
                 true
             }
+            "textDocument/publishDiagnostics" if self.documents.is_empty() => {
+                let said = params::<Value>(body).is_some_and(|p| p["diagnostics"].as_array().is_some_and(|d| !d.is_empty()));
+                self.said_of_others |= said;
+                true
+            }
             "window/showMessage" => {
                 let Some(message) = params::<Value>(body) else { return true };
                 // What is asked for may be said twice, what is wrong was said by the server before.
@@ -314,11 +331,20 @@ impl Keep {
         }
     }
 
+    /// The server did much and has nothing to do or to remember: a fresh one takes less memory.
+    pub fn worn(&self) -> bool {
+        self.documents.is_empty()
+            && self.pending.is_empty()
+            && self.progress.is_empty()
+            && !self.said_of_others
+            && self.clock - self.begun > WEAR
+    }
+
     /// A fresh server begins: what it is told, and what the client is told.
     pub fn begin(&mut self) -> Mail {
         let mut mail = Mail::default();
         self.generation += 1;
-        self.away = None;
+        (self.away, self.begun) = (None, self.clock);
         for token in std::mem::take(&mut self.progress).into_values() {
             let end = json!({"token": token, "value": {"kind": "end", "message": "ended early"}});
             mail.to_client.push(notification("$/progress", &end));
@@ -347,7 +373,8 @@ impl Keep {
                 mail.to_client.push(failure(&pending.id, -32603, "the server ended twice while it worked on this"));
             } else if moved {
                 mail.to_client.push(failure(&pending.id, -32801, "the text changed"));
-            } else if self.documents.values_mut().any(|journal| journal.holds(&key)) {
+            } else if self.documents.values().any(|journal| journal.holds(&key)) {
+                self.documents.values_mut().for_each(|journal| journal.answered(&key));
                 mail.to_client.push(success(&pending.id));
             } else {
                 pending.asked += 1;
@@ -373,15 +400,7 @@ impl Keep {
         }
         let mut later: Vec<(u64, Vec<u8>)> = Vec::new();
         for journal in &documents {
-            journal.again(&mut |at, again| {
-                later.push((
-                    at,
-                    match again {
-                        Ok(again) => notification::<Again>(method::AGAIN, &again),
-                        Err(known) => notification(method::KNOWN, known),
-                    },
-                ));
-            });
+            journal.again(&mut |at, body| later.push((at, body)));
         }
         // As they came, over all documents: one may have been copied from another.
         later.sort_by_key(|(at, _)| *at);

@@ -55,6 +55,8 @@ struct State {
     asked: Option<Instant>,
     /// The server was ended because it hung.
     hung: bool,
+    /// The server was asked to end because a fresh one takes less memory.
+    retired: bool,
     /// The client wants no more.
     ending: bool,
     /// The last server is gone.
@@ -76,7 +78,8 @@ struct Supervisor {
 pub fn run(options: &Options) -> anyhow::Result<u8> {
     let mirror = options.mirror.as_deref().map(Mirror::create).transpose()?;
     let (input, output) = hangup::pipes()?;
-    let state = State { keep: Keep::default(), server: None, active: false, asked: None, hung: false, ending: false, over: false };
+    let state =
+        State { keep: Keep::default(), server: None, active: false, asked: None, hung: false, retired: false, ending: false, over: false };
     let supervisor = Arc::new(Supervisor {
         options: options.clone(),
         state: Mutex::new(state),
@@ -201,6 +204,9 @@ impl Supervisor {
                 self.tell(&mail.to_client);
                 return;
             }
+            if std::mem::take(&mut state.retired) {
+                continue;
+            }
             let (delay, mail) = state.keep.ended(end, &records, Instant::now());
             drop(state);
             self.tell(&mail.to_client);
@@ -219,7 +225,7 @@ impl Supervisor {
     ) -> (End, Vec<slate::Record>) {
         {
             let mut state = lock(&self.state);
-            (state.asked, state.hung, state.active) = (None, false, true);
+            (state.asked, state.hung, state.retired, state.active) = (None, false, false, true);
             let Mail { to_server, to_client, .. } = state.keep.begin();
             server.send(to_server);
             state.server = Some(server.clone());
@@ -258,7 +264,7 @@ impl Supervisor {
         let mut state = lock(&self.state);
         let mut looked = Instant::now();
         loop {
-            if state.active || state.asked.is_some() {
+            if state.active || state.asked.is_some() || (state.keep.worn() && !state.retired) {
                 state = self.changed.wait_timeout(state, LOOK).unwrap_or_else(PoisonError::into_inner).0;
             } else {
                 state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
@@ -281,6 +287,12 @@ impl Supervisor {
                     server.kill();
                 }
                 Some(_) => {}
+                None if !state.active => {
+                    if state.keep.worn() {
+                        state.retired = true;
+                        server.close();
+                    }
+                }
                 None => {
                     state.asked = Some(Instant::now());
                     server.send(vec![notification(method::PING, &millis())]);
