@@ -494,6 +494,7 @@ impl Loader {
             Ok(())
         });
         for models in self.family(families) {
+            models.request_words.extend(m.request_words.iter().map(|s| sym(s)));
             models.stdlib.extend(m.stdlib.iter().map(|s| sym(s)));
             models.known.extend(m.known.iter().map(|s| sym(s)));
             models.namespaces.extend(m.namespaces.iter().map(|s| sym(s)));
@@ -803,7 +804,13 @@ fn owners(models: &Models) -> rustc_hash::FxHashSet<Sym> {
     let members = models.calls.keys().chain(models.members.keys()).filter_map(|p| Some(sym(p.rsplit_once('.')?.0)));
     let whole = models.prefixes.keys().chain(models.call_prefixes.keys()).chain(models.types.keys()).copied();
     let types = models.returns.values().map(|(ty, _)| *ty).chain(models.params.iter().map(|p| p.ty));
-    members.chain(whole).chain(types).chain(models.calls.keys().copied()).chain(models.members.keys().copied()).collect()
+    members
+        .chain(whole)
+        .chain(types)
+        .chain(models.calls.keys().copied())
+        .chain(models.members.keys().copied())
+        .filter(|p| !p.is_empty())
+        .collect()
 }
 
 /// Where the signature of a function is known, an argument is the same by position and by name.

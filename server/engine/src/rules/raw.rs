@@ -114,6 +114,8 @@ pub(super) struct Model {
     #[serde(default)]
     pub mark: Vec<Mark>,
     #[serde(default)]
+    pub request_words: Vec<String>,
+    #[serde(default)]
     pub stdlib: Vec<String>,
     #[serde(default)]
     pub known: Vec<String>,

@@ -420,6 +420,8 @@ pub struct Models {
     pub route_marks: Vec<(Pattern, Mark)>,
     /// Objects whose members are sources: requests.
     pub carriers: FxHashSet<Sym>,
+    /// Words for parts of a request, in the names of functions that ask for one.
+    pub request_words: Vec<Sym>,
     /// Modules of the standard library, for `dependency` rules.
     pub stdlib: Vec<Sym>,
     /// Well-known package names, for `like_known`.

@@ -22,6 +22,9 @@ use std::sync::Arc;
 /// The path of the function a promise's executor is given.
 const RESOLVE: &str = "(resolve)";
 
+/// The path of what something unknown made of a whole request.
+const WRAPPED: &str = "(request)";
+
 impl<'a> Interp<'a> {
     /// Roles of calling `path`; `*.name` roles apply when the receiver is not known.
     pub(in crate::interp) fn roles(&self, path: Sym, name: Sym, receiver: Option<&Value>) -> SmallRoles<'a> {
@@ -189,8 +192,19 @@ impl<'a> Interp<'a> {
             if self.setup.models.carriers.contains(&a.value.path) && v.taint == 0 {
                 v.taint = self.all_bits();
                 v.sources = self.param_source;
-                v.flow = Some(Flow::then(None, pos, Note::Source(a.value.path)));
+                v.flow = Some(Flow::then(None, self.pos(a.span), Note::Source(a.value.path)));
+                let known = self.member_path(path, sym("()"));
+                if !self.setup.models.owners.contains(&known) {
+                    v.path = sym(WRAPPED);
+                }
             }
+        }
+        // `wrapped.get_form_parameter("a")`: what is asked for by a word for a part of a request is that part.
+        if receiver.as_ref().is_some_and(|r| r.path == WRAPPED)
+            && args.iter().any(|a| a.value.as_str().is_some())
+            && words(&name).any(|w| self.setup.models.request_words.iter().any(|known| *known == w.as_str()))
+        {
+            v.sources |= self.setup.rules.source_kinds.iter().position(|k| *k == "request").map_or(0, |b| 1 << b);
         }
         v.doubt_less(self.promised(name));
         let mut v = self.typed_result(path, name, construct, receiver.as_ref(), v, pos);
