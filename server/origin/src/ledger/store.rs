@@ -63,7 +63,7 @@ impl Clock {
     }
 
     fn is_over(&self) -> bool {
-        self.started.elapsed().as_millis() as u64 > self.deadline.load(Ordering::Relaxed)
+        self.started.elapsed().as_millis() as u64 >= self.deadline.load(Ordering::Relaxed)
     }
 }
 

@@ -139,3 +139,40 @@ fn a_busy_ledger_is_an_error_not_a_loss() {
     assert!(ledger.append(&[event(1)]).unwrap().durable);
     assert_eq!(ledger.query(&Query::default()).unwrap().len(), 1);
 }
+
+#[test]
+fn forged_rows_without_number_or_measure_are_borne() {
+    let row = |blob: &str| format!("'insert', 'a.py', 'agent', 99, 't', 'm', 's', 'c', 'hook', 1, 9, zeroblob(32), {blob}, zeroblob(32)");
+    let forged = |last: u32, blob: &str| {
+        let (folder, file, ledger) = on_disk();
+        let rows = format!("WITH RECURSIVE r(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM r WHERE n < {last})");
+        let sql = format!("INSERT INTO event {rows} SELECT n, n, {} FROM r", row(blob));
+        Connection::open(&file).unwrap().execute_batch(&sql).unwrap();
+        (folder, ledger)
+    };
+    // Many: the newest, in the order of the chain.
+    let (_folder, ledger) = forged(60_000, "x''");
+    let found = ledger.query(&Query::file("a.py")).unwrap();
+    assert_eq!((found.len(), found.first().unwrap().seq, found.last().unwrap().seq), (50_000, 10_001, 60_000));
+    let last = ledger.query(&Query { limit: Some(1), ..Query::file("a.py") }).unwrap();
+    assert_eq!(last.iter().map(|r| r.seq).collect::<Vec<_>>(), [60_000]);
+    let report = ledger.verify().unwrap();
+    assert!(!report.sound() && report.faults.len() <= 20, "{}", report.faults.len());
+    // Long: so many line fingerprints in all.
+    let (_folder, ledger) = forged(12, "zeroblob(8000000)");
+    let found = ledger.query(&Query::file("a.py")).unwrap();
+    assert_eq!(found.iter().map(|r| r.seq).collect::<Vec<_>>(), (5..=12).collect::<Vec<_>>());
+    // Longer than any value may be: SQLite does not even load it.
+    let (_folder, ledger) = forged(1, "zeroblob(40000000)");
+    assert!(ledger.query(&Query::file("a.py")).is_err());
+}
+
+#[test]
+fn an_answer_that_takes_too_long_is_given_up() {
+    let (_folder, file, ledger) = on_disk();
+    ledger.append(&(0..2000).map(event).collect::<Vec<_>>()).unwrap();
+    drop(ledger);
+    // Few enough of SQLite's steps that it opens, too many for the query.
+    let store = store::Store::open(&file, Options { deadline: Duration::ZERO, ..Options::default() }).unwrap();
+    assert_eq!(store.query(&Query::default()).unwrap_err(), LedgerError::Slow);
+}
