@@ -74,6 +74,7 @@ fn list(context: &Context<'_>, guarded: bool) -> Outcome {
 fn refuse_options(context: &Context<'_>, mut values: Vec<&str>, place: &Range<usize>, edits: &mut Edits) -> Result<(), String> {
     values.dedup();
     let statement = context.block_statement(place).ok_or("there is no place for a test before the call")?;
+    context.movable(place, statement)?;
     let lines = context.whole_lines(statement.byte_range()).ok_or("the statement shares its line with others")?;
     let indent = edits::indent(&context.file.text, statement.start_byte());
     let unit = edits::unit(context.file, context.finding.span.start);

@@ -69,6 +69,9 @@ pub(super) fn propose(context: &Context<'_>) -> Outcome {
     // The test goes behind the definition, or before the statement that uses the path.
     let statement =
         context.block_statement(place.as_ref().unwrap_or(&whole)).ok_or("there is no place for a test before the path is used")?;
+    if place.is_none() {
+        context.movable(&whole, statement)?;
+    }
     let lines = context.whole_lines(statement.byte_range()).ok_or("the statement shares its line with others")?;
     let text = &context.file.text;
     let indent = edits::indent(text, statement.start_byte()).to_string();

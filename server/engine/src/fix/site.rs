@@ -297,6 +297,32 @@ impl<'a> Context<'a> {
         }
     }
 
+    /// Refuses code that cannot be evaluated before its statement: what it names may only be there within, or it may not be
+    /// evaluated at all, or more than once.
+    pub(super) fn movable(&self, range: &Range<usize>, statement: Node<'_>) -> Result<(), String> {
+        let within = || Err("the value is made in the middle of something else, where no test can stand before it".to_string());
+        let mut node = self.file.tree.root_node().descendant_for_byte_range(range.start, range.end.max(range.start + 1));
+        while let Some(n) = node.filter(|n| n.id() != statement.id()) {
+            let Some(parent) = n.parent() else { break };
+            let part = |field: &str| parent.child_by_field_name(field).is_some_and(|c| c.id() == n.id());
+            let kind = parent.kind();
+            let chance = matches!(kind, "boolean_operator" | "binary_expression") && part("right") && {
+                let sign = parent.child_by_field_name("operator").map_or("", |o| self.text(o.byte_range()));
+                matches!(sign, "and" | "or" | "&&" | "||" | "??")
+            };
+            let branch = matches!(kind, "conditional_expression" | "ternary_expression") && !part("condition");
+            let again = matches!(kind, "while_statement" | "do_statement" | "for_statement") && (part("condition") || part("increment"));
+            let later = matches!(kind, "elif_clause" | "case_clause" | "switch_case" | "except_clause" | "catch_clause" | "else_clause");
+            let inside = kind.ends_with("comprehension")
+                || matches!(kind, "generator_expression" | "lambda" | "arrow_function" | "function_expression" | "class_body");
+            if chance || branch || again || later || inside {
+                return within();
+            }
+            node = Some(parent);
+        }
+        Ok(())
+    }
+
     /// The lines of a statement that has them for itself, the last line end included.
     pub(super) fn whole_lines(&self, range: Range<usize>) -> Option<Range<usize>> {
         let text = &self.file.text;

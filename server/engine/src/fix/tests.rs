@@ -100,6 +100,10 @@ fn contain_path() {
                     "    p = os.path.realpath(os.path.join('/srv', 'a', name, 'x.txt'))\n    if not p.startswith(os.path.realpath(os.path.join('/srv', 'a')) + os.sep):\n        abort(400)\n    open(p)\n",
                 ),
             ),
+            // What is evaluated within something else, or maybe not at all, is not evaluated before it.
+            ("    rows = [open('/srv/' + n) for n in request.args]\n", Err("in the middle of something else")),
+            ("    return name and open('/srv/' + name)\n", Err("in the middle of something else")),
+            ("    while open('/srv/' + name):\n        name += 'x'\n", Err("in the middle of something else")),
             // The base is what comes from outside, in whole, in part, or by another way.
             ("    p = os.path.join(name, 'x.txt')\n    open(p)\n", Err("no base folder")),
             ("    open(f'{name}/x.txt')\n", Err("no base folder")),
