@@ -16,6 +16,7 @@ mod module;
 mod record;
 #[cfg(test)]
 mod reveal;
+mod schema;
 mod strings;
 mod value;
 

@@ -89,6 +89,7 @@ impl Lint<'_> {
                 cleared.extend(r.sanitizers.iter().map(|s| (s.clears, s.entry)));
                 cleared.extend(r.guards.iter().map(|g| (g.clears, g.entry)));
                 cleared.extend(r.constraints.iter().map(|c| (c.clears, c.entry)));
+                cleared.extend(r.schemas.iter().map(|s| (s.clears, s.entry)));
                 cleared.extend(r.sources.iter().map(|s| (s.safe_for, s.entry)));
             }
             for r in models.members.values().chain(models.any_members.values()).chain(models.prefixes.values()) {
@@ -200,6 +201,11 @@ impl Lint<'_> {
         for c in &roles.constraints {
             twice.extend(once(format!("constraint{}{:?}{:?}", c.clears, c.pattern, c.when), c.entry, &mut seen).map(|_| c.entry));
             entries.push((c.entry, &c.when, c.pattern.as_ref()));
+        }
+        for s in &roles.schemas {
+            twice.extend(once(format!("schema{:?}", s.when), s.entry, &mut seen).map(|_| s.entry));
+            let arguments = [&s.pattern, &s.fields, &s.element, &s.parses];
+            entries.push((s.entry, &s.when, arguments.into_iter().find_map(Option::as_ref)));
         }
         entries.extend(roles.states.iter().map(|s| (s.entry, &s.when[..], None)));
         entries.extend(roles.propagates.iter().map(|p| (p.entry, &[][..], Some(&p.from))));

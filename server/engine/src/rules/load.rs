@@ -359,6 +359,19 @@ impl Loader {
             }
             Ok(())
         });
+        each!("schema", m.schema, |me: &mut Self, s: &raw::Schema, entry: EntryIx| {
+            let schema = super::Schema {
+                entry,
+                clears: me.clears(&s.clears)?,
+                pattern: s.pattern.as_ref().map(selector),
+                fields: s.fields.as_ref().map(selector),
+                element: s.element.as_ref().map(selector),
+                parses: s.parses.as_ref().map(selector),
+                under: s.under.as_deref().map(sym),
+                when: me.conditions(&s.when)?,
+            };
+            me.calls(families, &s.call, |r| r.schemas.push(schema.clone()))
+        });
         each!("validator", m.validator, |me: &mut Self, v: &raw::Validator, entry: EntryIx| {
             let set = paths::expand(&v.decorator.to_vec())?;
             for models in me.family(families) {
@@ -835,6 +848,7 @@ fn name_arguments(models: &mut Models) {
         let conditions = conditions.chain(roles.states.iter_mut().map(|x| &mut x.when));
         let conditions = conditions.chain(roles.marks.iter_mut().map(|x| &mut x.when));
         let conditions = conditions.chain(roles.constraints.iter_mut().map(|x| &mut x.when));
+        let conditions = conditions.chain(roles.schemas.iter_mut().map(|x| &mut x.when));
         for condition in conditions.chain(roles.clauses.iter_mut().map(|x| &mut x.when)).flatten() {
             if let Condition::Arg { selector, .. } = condition {
                 name(selector);

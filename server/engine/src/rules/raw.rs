@@ -108,6 +108,8 @@ pub(super) struct Model {
     #[serde(default)]
     pub validator: Vec<Validator>,
     #[serde(default)]
+    pub schema: Vec<Schema>,
+    #[serde(default)]
     pub route: Vec<Route>,
     #[serde(default)]
     pub app: Vec<App>,
@@ -207,6 +209,22 @@ pub(super) struct Type {
     pub untested: Option<String>,
     pub path: Many<String>,
     pub kind: String,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Schema {
+    pub untested: Option<String>,
+    pub call: Many<String>,
+    #[serde(default)]
+    pub clears: Vec<String>,
+    pub pattern: Option<Selector>,
+    pub fields: Option<Selector>,
+    pub element: Option<Selector>,
+    pub parses: Option<Selector>,
+    pub under: Option<String>,
+    #[serde(default)]
+    pub when: Vec<Condition>,
 }
 
 #[derive(Clone, Debug, Deserialize)]

@@ -245,6 +245,26 @@ pub struct State {
     pub when: Vec<Condition>,
 }
 
+/// A call that makes or narrows a schema, or puts a value through one. A schema has the path `validation.schema`.
+#[derive(Clone, Debug)]
+#[allow(missing_docs)]
+pub struct Schema {
+    /// Where it stands.
+    pub entry: EntryIx,
+    pub clears: SinkBits,
+    /// The regular expression that values match.
+    pub pattern: Option<Selector>,
+    /// The schemas of an object's fields.
+    pub fields: Option<Selector>,
+    /// The schema of a list's elements.
+    pub element: Option<Selector>,
+    /// The value that is put through the receiver.
+    pub parses: Option<Selector>,
+    /// The field of the result that it is in then.
+    pub under: Option<Sym>,
+    pub when: Vec<Condition>,
+}
+
 /// An entry point.
 #[derive(Clone, Debug)]
 #[allow(missing_docs)]
@@ -332,6 +352,7 @@ pub struct CallRoles {
     pub routes: Vec<Route>,
     pub marks: Vec<Mark>,
     pub constraints: Vec<Constraint>,
+    pub schemas: Vec<Schema>,
     pub clauses: Vec<Clause>,
     /// Framework name if the call creates an application.
     pub app: Option<(Sym, EntryIx)>,

@@ -92,7 +92,8 @@ impl<'a> Interp<'a> {
             self.judge_call(&site, r);
             registered |= self.routes(&site, r, name);
             if result.is_none() {
-                result = self.role_result(&site, r);
+                let schema = r.schemas.iter().find_map(|s| self.schema(&site, s));
+                result = schema.or_else(|| self.role_result(&site, r));
             }
             self.raising_guards(&site, r);
             self.states(&site, r);
