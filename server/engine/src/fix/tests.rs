@@ -100,6 +100,11 @@ fn contain_path() {
                     "    p = os.path.realpath(os.path.join('/srv', 'a', name, 'x.txt'))\n    if not p.startswith(os.path.realpath(os.path.join('/srv', 'a')) + os.sep):\n        abort(400)\n    open(p)\n",
                 ),
             ),
+            // Only a copy that uses the folder alone can tell that it comes from outside too.
+            (
+                "    def folder():\n        return request.args['z']\n    open(os.path.join(folder(), name))\n",
+                Err("the folder `folder()` comes from outside too"),
+            ),
             // What is evaluated within something else, or maybe not at all, is not evaluated before it.
             ("    rows = [open('/srv/' + n) for n in request.args]\n", Err("in the middle of something else")),
             ("    return name and open('/srv/' + name)\n", Err("in the middle of something else")),
