@@ -569,6 +569,12 @@ impl Interp<'_> {
         if a.deep().0 != 0 {
             return;
         }
+        // One of several beginnings: what each of them decides.
+        if let Some(list) = a.object.as_ref().and_then(|o| o.list.as_ref()) {
+            let bits = list.iter().map(|p| p.as_str().map_or(0, |p| self.prefix_clears(p))).reduce(|a, b| a & b).unwrap_or(0);
+            self.clear_value(r, bits);
+            return;
+        }
         let bits = match a.as_str() {
             Some("/") => return self.half_local(r, "#//", "#/"),
             Some(prefix) => self.prefix_clears(prefix),
