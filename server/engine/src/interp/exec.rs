@@ -252,7 +252,7 @@ impl Interp<'_> {
         let passed = |p: Sym| element | outs.iter().map(|o| o.cleared(p)).reduce(|a, b| a & b).unwrap_or(0);
         let passed: Vec<(Sym, SinkBits)> = walked.iter().map(|p| (*p, passed(*p))).filter(|(_, bits)| *bits != 0).collect();
         // Any other guard inside says nothing of what comes after a loop that may not run.
-        if !(head.test_last && !outs.is_empty()) {
+        if !head.test_last || outs.is_empty() {
             outs.push(before);
         }
         let alive = self.merge(outs);

@@ -284,7 +284,9 @@ impl Value {
     /// A list literal's value.
     pub(super) fn list(items: Vec<Value>) -> Value {
         let mut object = Object::empty_list();
-        items.into_iter().for_each(|v| object.push(v));
+        for v in items {
+            object.push(v);
+        }
         Value { object: Some(Arc::new(object)), ..Value::default() }
     }
 }

@@ -60,7 +60,9 @@ impl Interp<'_> {
             }
             // Where an element was found it met the conditions; where each passes, those that do not meet them were not asked.
             if truth && !each {
-                conditions.iter().for_each(|c| me.refine(u, *c, true));
+                for c in conditions {
+                    me.refine(u, *c, true);
+                }
             }
             if !matches!(u.expr(*element).kind, ExprKind::Name(_)) {
                 me.refine(u, *element, truth);

@@ -93,10 +93,10 @@ impl Interp<'_> {
                     // One of the two came out: only what both clear is sure. The right one is only asked where the left one did not.
                     let before = self.env.fork();
                     self.refine(u, *left, truth);
-                    let mut one = std::mem::replace(&mut self.env, before);
+                    let one = std::mem::replace(&mut self.env, before);
                     self.refine(u, *left, !truth);
                     self.refine(u, *right, truth);
-                    self.env.meet_guards(&mut one);
+                    self.env.meet_guards(&one);
                 }
             }
             ExprKind::Binary { op, left, right } => self.comparison(u, *op, *left, *right, truth),
@@ -183,11 +183,9 @@ impl Interp<'_> {
         }
         let (a, b) = (self.quiet(u, left), self.quiet(u, right));
         match op {
-            Op::Eq | Op::Ne => {
-                if (op == Op::Eq) == truth {
-                    self.equal(&a, &b);
-                    self.equal(&b, &a);
-                }
+            Op::Eq | Op::Ne if (op == Op::Eq) == truth => {
+                self.equal(&a, &b);
+                self.equal(&b, &a);
             }
             Op::In | Op::NotIn => {
                 let holds = (op == Op::In) == truth;
@@ -264,10 +262,7 @@ impl Interp<'_> {
                 };
                 match &u.expr(left).kind {
                     ExprKind::Call { callee, args, .. } => {
-                        let name = match u.expr(*callee).kind {
-                            ExprKind::Member { name, .. } | ExprKind::Name(name) => name,
-                            _ => return false,
-                        };
+                        let (ExprKind::Member { name, .. } | ExprKind::Name(name)) = u.expr(*callee).kind else { return false };
                         let index =
                             matches!(name.as_str(), "indexOf" | "lastIndexOf" | "findIndex" | "search" | "find" | "rfind" | "index");
                         let length = name == "len" && args.len() == 1;

@@ -180,7 +180,7 @@ impl Env {
             let env = next?;
             next = env.parent.as_deref().filter(|_| {
                 let root = place.split(['.', '#']).next().and_then(Sym::existing);
-                !root.is_some_and(|r| env.own(r).is_some())
+                root.is_none_or(|r| env.own(r).is_none())
             });
             Some(env)
         })
