@@ -332,6 +332,16 @@ impl Interp<'_> {
                 {
                     return Value::list(x.iter().chain(y).take(super::value::MAX_FIELDS).cloned().collect());
                 }
+                // A list and one whose elements are not known: what it begins with stays.
+                if let Some(known) = a.object.as_ref().filter(|o| o.list.is_some())
+                    && b.as_str().is_none()
+                    && !b.is_built()
+                {
+                    let mut object = known.as_ref().clone();
+                    let rest = self.element(b);
+                    object.add(&rest);
+                    return Value { object: Some(Arc::new(object)), ..Value::default() };
+                }
                 if a.object.is_some() && b.object.is_some() && a.taint | b.taint == 0 {
                     return a.join(b);
                 }

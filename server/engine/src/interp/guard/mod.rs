@@ -198,6 +198,14 @@ impl Interp<'_> {
                 } else if !holds && a.as_str().is_some() {
                     let bits = self.blacklist(a.as_str().unwrap_or_default());
                     self.clear_value(&b, bits);
+                    // `"'" in text[1:-1]`: all of it but the signs around it.
+                    if let ExprKind::Slice { object, from, to } = u.expr(right).kind {
+                        let one = |x: Option<ExprId>| x.is_none_or(|x| matches!(constant(x), Some(Lit::Int(-1..=1))));
+                        if one(from) && one(to) {
+                            let whole = self.quiet(u, object);
+                            self.clear_value(&whole, bits);
+                        }
+                    }
                 }
             }
             Op::Lt | Op::Gt | Op::Le | Op::Ge => {
@@ -368,9 +376,18 @@ impl Interp<'_> {
         }
         let (receiver, receiver_expr, name, path) = match &u.expr(callee).kind {
             ExprKind::Member { object, name } => {
-                let r = self.quiet(u, *object);
+                // A test of the text of something is a test of the thing: `str(path).startswith(base)`.
+                let object = match &u.expr(*object).kind {
+                    ExprKind::Call { callee, args, .. }
+                        if args.len() == 1 && matches!(u.expr(*callee).kind, ExprKind::Name(n) if n == "str" || n == "String") =>
+                    {
+                        args[0].value
+                    }
+                    _ => *object,
+                };
+                let r = self.quiet(u, object);
                 let path = self.member_path(r.path, *name);
-                (Some(r), Some(*object), *name, path)
+                (Some(r), Some(object), *name, path)
             }
             ExprKind::Name(n) => {
                 let f = self.name(*n);
