@@ -169,6 +169,8 @@ impl Interp<'_> {
         };
         value.derive_for(owner, decides);
         value = self.of_path(value, pos);
+        let own = value.path;
+        self.clear_member(&mut value, own);
         if name == "length" || name == "size" {
             value.path = Sym::default();
             value.taint &= self.size_bit();
@@ -256,7 +258,22 @@ impl Interp<'_> {
             value = self.of_path(value, pos);
         }
         value.derive(&owner);
+        // `splitext(name)[1]`: one part of several has a name of its own.
+        if let Some(Lit::Int(i)) = &key.lit {
+            let path = self.member_path(owner.path, sym(&i.to_string()));
+            self.clear_member(&mut value, path);
+        }
         value
+    }
+
+    /// A member that is harmless whatever it was taken from: the ending of a path.
+    fn clear_member(&self, value: &mut Value, path: Sym) {
+        if let Some((bits, entry)) = self.setup.models.members.get(&path).and_then(|r| r.clears)
+            && value.taint & bits != 0
+        {
+            self.setup.rules.used(entry);
+            value.clear(bits);
+        }
     }
 
     /// Some element of a container, or some part of a string.

@@ -410,6 +410,8 @@ impl Loader {
         each!("sanitizer", m.sanitizer, |me: &mut Self, s: &raw::Sanitizer, entry: EntryIx| {
             let sanitizer =
                 Sanitizer { entry, clears: me.clears(&s.clears)?, arg: s.arg.as_ref().map(selector), when: me.conditions(&s.when)? };
+            some(&[&s.path, &s.call], "path or call")?;
+            me.members(families, &s.path, |r| r.clears = Some((sanitizer.clears, entry)))?;
             me.calls(families, &s.call, |r| r.sanitizers.push(sanitizer.clone()))
         });
         each!("guard", m.guard, |me: &mut Self, g: &raw::Guard, entry: EntryIx| {

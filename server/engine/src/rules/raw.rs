@@ -269,7 +269,11 @@ pub(super) struct Sink {
 #[serde(deny_unknown_fields)]
 pub(super) struct Sanitizer {
     pub untested: Option<String>,
+    #[serde(default)]
     pub call: Many<String>,
+    /// A member whose value is no longer dangerous, whatever it is a member of.
+    #[serde(default)]
+    pub path: Many<String>,
     pub clears: Vec<String>,
     pub arg: Option<Selector>,
     #[serde(default)]

@@ -373,6 +373,8 @@ pub struct MemberRoles {
     pub assign_marks: Vec<Mark>,
     /// `fallback` clauses on this value.
     pub fallbacks: Vec<Clause>,
+    /// Kinds for which the value is harmless, whatever it was taken from.
+    pub clears: Option<(SinkBits, EntryIx)>,
 }
 
 /// The kinds of sources that are only perhaps from outside: `stored`, `param`, `unknown`, by the loader's numbers.
