@@ -145,7 +145,9 @@ impl Run<'_> {
         let mut analysis = Analysis::default();
         let mut records = Vec::new();
         // While somebody types in a definition, the top level around it need not be evaluated again.
-        let known = cache.top.clone().filter(|_| self.tree.is_none() || self.copy);
+        // Broken items are lowered anew each time: of a copy with one nothing is taken over, since what it says is proof.
+        let sound = || items.iter().all(|i| !i.unit.broken);
+        let known = cache.top.clone().filter(|_| self.tree.is_none() || self.copy && sound());
         let known = known.and_then(|t| Some((t.changed(items)?, t))).filter(|(_, t)| t.imports.iter().all(&mut holds));
         let mut own: FxHashMap<u64, Vec<Arc<FuncRef>>> = FxHashMap::default();
         let mut taken = 0;
