@@ -139,6 +139,27 @@ fn pages_hold() {
     assert!(bless || wrong.is_empty(), "{} wrong:\n{}", wrong.len(), wrong.join("\n"));
 }
 
+/// Where an address leads is decided by what stands before the first character that somebody else chose.
+#[test]
+fn the_host_decides_where_an_address_leads() {
+    let engine = engine();
+    for (address, silent) in [
+        ("'https://api.example/search?q=' + x", true),
+        ("f'https://api.example/users/{x}'", true),
+        ("f'{BASE}/users/{x}'", true),
+        ("'https://api.example' + x", false),
+        ("f'https://{x}/users'", false),
+        ("f'{x}/users'", false),
+        ("x", false),
+    ] {
+        let head = "import requests\nfrom config import BASE\nfrom flask import Flask, request\napp = Flask(__name__)\n@app.get('/')\ndef f():\n    x = request.args['x']\n";
+        let text = format!("{head}    requests.get({address}, timeout=5)\n    return ''\n");
+        let file = SourceFile::parse("a.py", Language::Python, &text, Foreign::None).unwrap();
+        let analysis = engine.analyse(&file, &mut Cache::default(), &NoProject, &|| false).unwrap();
+        assert_eq!(!analysis.findings.iter().any(|f| &*f.rule == "server-side-request-forgery"), silent, "{address}");
+    }
+}
+
 /// Tests that are true exactly where `x` is harmless, by language.
 const TESTS: &[(Language, &str)] = &[
     (Language::Python, "x in ALLOWED"),
