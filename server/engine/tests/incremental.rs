@@ -356,3 +356,18 @@ fn typing_a_line_never_takes_the_whole_file() {
         assert_eq!(open.edited().unwrap().findings, open.fresh().findings, "{language:?}");
     }
 }
+
+/// What a function read at the top level counts, though the function itself is the same.
+#[test]
+fn a_changed_top_level_is_read_anew() {
+    let engine = engine();
+    let mut cache = Cache::default();
+    let mut found = Vec::new();
+    for switch in ["False", "True", "False"] {
+        let text = format!("import os\nRUN = {switch}\n\n\ndef f(command):\n    if RUN:\n        os.system(command)\n");
+        let file = SourceFile::parse("a.py", Language::Python, &text, Foreign::All).unwrap();
+        let analysis = engine.analyse(&file, &mut cache, &NoProject, &|| false).unwrap();
+        found.push(analysis.findings.iter().any(|f| &*f.rule == "command-injection"));
+    }
+    assert_eq!(found, [false, true, false]);
+}
