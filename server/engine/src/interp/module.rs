@@ -2,7 +2,7 @@
 //! containers functions change.
 
 use super::{Callee, Env, Evaluated, Frame, Interp, Value};
-use crate::ir::{ExprId, ExprKind, Pattern, Stmt, StmtKind, Sym, Unit, sym};
+use crate::ir::{ExprId, ExprKind, Pattern, StmtKind, Sym, Unit, sym};
 use rustc_hash::FxHashSet;
 use std::sync::Arc;
 
@@ -46,41 +46,11 @@ pub(crate) fn unit_mutations(unit: &Unit) -> Vec<Sym> {
             _ => {}
         }
     }
-    fn walk(stmts: &[Stmt], found: &mut dyn FnMut(&Pattern)) {
-        for s in stmts {
-            match &s.kind {
-                StmtKind::Assign { target, .. } => found(target),
-                StmtKind::If { then, other, .. } => {
-                    walk(then, found);
-                    walk(other, found);
-                }
-                StmtKind::Loop { body, other, .. } => {
-                    walk(body, found);
-                    walk(other, found);
-                }
-                StmtKind::Switch { cases, .. } => cases.iter().for_each(|c| walk(&c.body, found)),
-                StmtKind::Try { body, handlers, other, finally } => {
-                    walk(body, found);
-                    for h in handlers {
-                        walk(&h.body, found);
-                    }
-                    walk(other, found);
-                    walk(finally, found);
-                }
-                StmtKind::Block(b) => walk(b, found),
-                _ => {}
-            }
-        }
-    }
-    let mut found = |target: &Pattern| {
-        if let Pattern::Index { object, .. } | Pattern::Member { object, .. } = target {
+    unit.each_statement(&mut |s| {
+        if let StmtKind::Assign { target: Pattern::Index { object, .. } | Pattern::Member { object, .. }, .. } = &s.kind {
             names.extend(root(*object));
         }
-    };
-    walk(&unit.body, &mut found);
-    for f in &unit.funcs {
-        walk(&f.body, &mut found);
-    }
+    });
     names.sort_unstable();
     names.dedup();
     names
