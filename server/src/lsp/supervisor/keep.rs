@@ -223,17 +223,17 @@ impl Keep {
     }
 
     /// Takes a message of the server.
-    pub fn server_says(&mut self, body: &[u8]) -> Mail {
+    pub fn server_says(&mut self, body: Vec<u8>) -> Mail {
         let mut mail = Mail::default();
         self.blame.ready();
-        let Ok(head) = serde_json::from_slice::<wire::Head>(body) else {
+        let Some(head) = wire::Head::of(&body) else {
             debug_assert!(false, "a server writes JSON");
             return mail;
         };
         match (head.method, head.id) {
             (None, Some(id)) => {
                 if self.answered_by_server(&id) {
-                    mail.to_client.push(body.to_owned());
+                    mail.to_client.push(body);
                 }
             }
             (Some(name), Some(id)) => {
@@ -246,14 +246,15 @@ impl Keep {
                 self.next_asked += 1;
                 let asked = Asked { generation: self.generation, id, method: name.into_owned() };
                 self.asked.insert(self.next_asked, asked);
-                if let Ok(mut request) = serde_json::from_slice::<Value>(body) {
+                if let Ok(mut request) = serde_json::from_slice::<Value>(&body) {
                     request["id"] = json!(self.next_asked);
                     mail.to_client.push(request.to_string().into_bytes());
                 }
             }
             (Some(name), None) => {
-                if self.passes(&name, body) {
-                    mail.to_client.push(body.to_owned());
+                if self.passes(&name, &body) {
+                    drop(name);
+                    mail.to_client.push(body);
                 }
             }
             (None, None) => {}

@@ -243,9 +243,9 @@ impl Supervisor {
                 // What is no message can only be a stray print; it has no place on the client's wire.
                 let Ok(body) = body else { continue };
                 let mut state = lock(&self.state);
-                let Mail { to_server, to_client, .. } = state.keep.server_says(&body);
-                server.send(to_server);
                 let well = state.asked.is_some() && body_is_pong(&body);
+                let Mail { to_server, to_client, .. } = state.keep.server_says(body);
+                server.send(to_server);
                 if well {
                     (state.asked, state.active) = (None, false);
                 }
@@ -326,5 +326,5 @@ impl Supervisor {
 }
 
 fn body_is_pong(body: &[u8]) -> bool {
-    serde_json::from_slice::<wire::Head>(body).is_ok_and(|head| head.method.as_deref() == Some(method::PONG))
+    wire::Head::of(body).is_some_and(|head| head.method.as_deref() == Some(method::PONG))
 }
