@@ -44,8 +44,9 @@ impl Server {
         command.args(["lsp", "--server"]).arg(&slate);
         command.arg(format!("--max-memory={}", options.max_memory)).arg(format!("--max-seconds={}", options.max_seconds));
         command.stdin(Stdio::piped()).stdout(Stdio::piped());
-        // Of glibc: memory that threads gave back can be used by the others, and goes back to the system.
-        for (name, value) in [("MALLOC_ARENA_MAX", "2"), ("MALLOC_TRIM_THRESHOLD_", "1048576"), ("MALLOC_MMAP_THRESHOLD_", "262144")] {
+        // Of glibc: memory that threads gave back can be used by the others, and goes back to the system where it is much. A text
+        // of some hundred kilobytes is copied for each key: lower thresholds have the system map its pages anew each time.
+        for (name, value) in [("MALLOC_ARENA_MAX", "1"), ("MALLOC_TRIM_THRESHOLD_", "8388608"), ("MALLOC_MMAP_THRESHOLD_", "4194304")] {
             if std::env::var_os(name).is_none() {
                 command.env(name, value);
             }
